@@ -1,0 +1,3 @@
+module github.com/torchserve-go/torchserve
+
+go 1.26
