@@ -15,6 +15,7 @@ type Error struct {
 	Subject string // to what, for the log: a model, a path, an address
 	Message string // what the client reads; empty: the cause, if the table shows it
 	Status  int    // HTTP status chosen by a worker; 0: the table's
+	Details string // what the client may read beside the message: a worker's last words
 	Hint    string // what an operator should do, for the log
 	Err     error  // cause, may be nil
 }
@@ -85,6 +86,15 @@ func Message(err error) string {
 	}
 	if f.Err != nil && f.Kind.Row().ShowCause {
 		return f.Err.Error()
+	}
+	return ""
+}
+
+// Details returns what a client may read beside the message of err.
+func Details(err error) string {
+	var f *Error
+	if errors.As(err, &f) {
+		return f.Details
 	}
 	return ""
 }

@@ -115,6 +115,10 @@ func (j *Job) Abandon() bool {
 // Abandoned reports whether the client has given the job up.
 func (j *Job) Abandoned() bool { return j.state.Load() == abandoned }
 
+// Done reports whether the job needs no answer any more: it was answered, or
+// its client gave up before a worker had it.
+func (j *Job) Done() bool { return j.state.Load() == done }
+
 // Expired reports whether the job's deadline has passed at now.
 func (j *Job) Expired(now time.Time) bool {
 	return !j.Deadline.IsZero() && !now.Before(j.Deadline)

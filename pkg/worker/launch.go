@@ -1,0 +1,174 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/torchserve-go/torchserve/pkg/model"
+)
+
+// Launch says how worker processes are started; it is the same for all workers
+// of a server.
+type Launch struct {
+	Home          string // directory that contains the package ts
+	Python        string // interpreter, absolute
+	MetricsConfig string // path of metrics.yaml
+	SocketDir     string // private directory of the worker sockets
+	TCP           bool   // TCP on 127.0.0.1 instead of unix sockets
+
+	Environ []string               // the server's environment
+	Hidden  func(name string) bool // names not handed on; nil: none
+	Extra   []string               // TS_… variables made from the configuration
+
+	CPPLogConfig string // for C++ workers; empty: none
+	LimitPixels  bool   // limit_max_image_pixels
+}
+
+// address returns where the worker with this port listens.
+func (l Launch) address(port int) (network, address string) {
+	if l.TCP {
+		return "tcp", "127.0.0.1:" + strconv.Itoa(port)
+	}
+	return "unix", filepath.Join(l.SocketDir, ".ts.sock."+strconv.Itoa(port))
+}
+
+// command returns the argument list of a worker (WRK §9.1, §9.6).
+func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, error) {
+	if a.Runtime == model.LSP {
+		return l.cppCommand(port, a)
+	}
+	python, err := l.interpreter(a, s)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{python, filepath.Join(l.Home, "ts", "model_service_worker.py")}
+	args = append(args, l.socketFlags(port, "--sock-type", "--sock-name")...)
+	args = append(args, "--metrics-config", l.MetricsConfig)
+	if s.Async {
+		args = append(args, "--async")
+	}
+	return args, nil
+}
+
+func (l Launch) socketFlags(port int, kind, name string) []string {
+	if l.TCP {
+		return []string{kind, "tcp", "--port", strconv.Itoa(port)}
+	}
+	_, path := l.address(port)
+	return []string{kind, "unix", name, path}
+}
+
+// interpreter follows WRK §9.3.
+func (l Launch) interpreter(a model.Archive, s model.Settings) (string, error) {
+	switch {
+	case a.Runtime == model.Python3:
+		return "python3", nil
+	case s.UseVenv:
+		venv := filepath.Join(venvParent(a.Dir), "venv", "bin", "python")
+		if _, err := os.Stat(venv); err == nil {
+			return venv, nil
+		}
+	}
+	if l.Python == "" {
+		return "", fmt.Errorf("no Python interpreter: set --python or the key python")
+	}
+	return l.Python, nil
+}
+
+// venvParent is where a model's own environment lives: its directory, or for a
+// directory model the holder of the link.
+func venvParent(dir string) string {
+	if isLink(dir) {
+		return filepath.Dir(dir)
+	}
+	return dir
+}
+
+func (l Launch) cppCommand(port int, a model.Archive) ([]string, error) {
+	binary := filepath.Join(l.Home, "ts", "cpp", "bin", "model_worker_socket")
+	if _, err := os.Stat(binary); err != nil {
+		return nil, fmt.Errorf("model_worker_socket not found")
+	}
+	args := append([]string{binary}, l.socketFlags(port, "--sock_type", "--sock_name")...)
+	args = append(args, "--runtime_type", "LSP", "--model_dir", a.Dir)
+	if l.CPPLogConfig != "" {
+		args = append(args, "--logger_config_path", l.CPPLogConfig)
+	}
+	return append(args, "--metrics_config_path", l.MetricsConfig), nil
+}
+
+// environ returns the environment of a worker (WRK §10). The filter applies to
+// inherited variables only, so that it cannot remove what the worker needs to
+// start (WRK-D22).
+func (l Launch) environ(a model.Archive, extra ...string) []string {
+	env := make([]string, 0, len(l.Environ)+len(l.Extra)+len(extra)+2)
+	inherited := ""
+	for _, kv := range l.Environ {
+		name, value, _ := strings.Cut(kv, "=")
+		if name == "PYTHONPATH" {
+			inherited = value
+			continue
+		}
+		if l.Hidden == nil || !l.Hidden(name) {
+			env = append(env, kv)
+		}
+	}
+	env = append(env, l.Extra...)
+	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited))
+	if a.Runtime == model.LSP {
+		env = prependPath(env, "LD_LIBRARY_PATH", filepath.Join(l.Home, "ts", "cpp", "lib"))
+	}
+	return append(env, extra...)
+}
+
+func prependPath(env []string, name, dir string) []string {
+	for i, kv := range env {
+		if rest, ok := strings.CutPrefix(kv, name+"="); ok {
+			env[i] = name + "=" + dir + string(os.PathListSeparator) + rest
+			return env
+		}
+	}
+	return append(env, name+"="+dir)
+}
+
+// pythonPath concatenates the five parts of WRK §10 step 3.
+func (l Launch) pythonPath(a model.Archive, inherited string) string {
+	var parts []string
+	if before, _, found := strings.Cut(a.Handler, ":"); found {
+		if slash := strings.LastIndexByte(before, '/'); slash >= 0 {
+			before = before[:slash]
+		}
+		parts = append(parts, before)
+	}
+	if inherited != "" {
+		parts = append(parts, inherited)
+	}
+	parts = append(parts, canonical(a.Dir))
+	if isLink(a.Dir) {
+		parts = append(parts, filepath.Dir(a.Dir))
+	}
+	home := l.Home
+	if strings.Contains(home, "site-packages") || strings.Contains(home, "dist-packages") {
+		home = "" // compat(0.12): the string then ends with a separator (WRK-049)
+	}
+	return strings.Join(append(parts, home), string(os.PathListSeparator))
+}
+
+func canonical(path string) string {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	return path
+}
+
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&os.ModeSymlink != 0
+}
+
+// cmdline formats an argument list as 0.12 logs it.
+func cmdline(args []string) string { return "[" + strings.Join(slices.Clone(args), ", ") + "]" }

@@ -1,0 +1,240 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// process is one incarnation of a worker's process: its group and its output.
+type process struct {
+	cmd    *exec.Cmd
+	out    *output
+	ranks  int           // started markers to wait for
+	marked chan struct{} // one token per started marker
+	exited chan struct{} // closed when the process has ended
+	done   chan struct{} // closed when its output was read, too
+}
+
+// drainTime bounds the reading of output after the process has ended: a
+// grandchild may hold the pipe open.
+const drainTime = 2 * time.Second
+
+// spawn starts args in its own process group with cwd dir. log makes the logger
+// of one of its streams ("stdout", "stderr").
+func spawn(args []string, dir string, env []string, ranks int, streams streamLog) (*process, error) {
+	//nolint:gosec,noctx // the command is the operator's; its end is the stop ladder's business
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = env
+	cmd.SysProcAttr = groupLeader()
+	p := &process{
+		cmd:    cmd,
+		ranks:  ranks,
+		marked: make(chan struct{}, ranks), // the readers must not wait for the starter
+		exited: make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	p.out = &output{ready: p.mark, metric: streams.metric}
+	stdout, stderr, err := p.pipes()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		closeAll(stdout, stderr, cmd.Stdout, cmd.Stderr)
+		return nil, fmt.Errorf("start %s: %w", args[0], err)
+	}
+	closeAll(cmd.Stdout, cmd.Stderr) // the child has its own now
+	go p.reap(stdout, stderr, streams)
+	return p, nil
+}
+
+// streamLog is what becomes of the lines of a process.
+type streamLog struct {
+	stdout, stderr zerolog.Logger
+	ended          func(stream string) // the stream has ended
+	metric         func(line string)
+}
+
+// pipes gives the process two pipes of its own; unlike those of exec.Cmd they
+// do not delay the reaping while a grandchild holds them.
+func (p *process) pipes() (stdout, stderr *os.File, err error) {
+	stdout, p.cmd.Stdout, err = pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stderr, p.cmd.Stderr, err = pipe()
+	if err != nil {
+		closeAll(stdout, p.cmd.Stdout)
+		return nil, nil, err
+	}
+	return stdout, stderr, nil
+}
+
+func pipe() (r *os.File, w *os.File, err error) {
+	if r, w, err = os.Pipe(); err != nil {
+		return nil, nil, fmt.Errorf("pipe for worker output: %w", err)
+	}
+	return r, w, nil
+}
+
+func closeAll(files ...any) {
+	for _, f := range files {
+		if c, ok := f.(*os.File); ok && c != nil {
+			_ = c.Close() // nothing was written that could be lost
+		}
+	}
+}
+
+// reap waits for the process, then for its output, and closes exited and done.
+func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
+	var readers sync.WaitGroup
+	read := func(f *os.File, name string, log zerolog.Logger, level zerolog.Level) {
+		p.out.read(f, log, level)
+		_ = f.Close() // read end
+		streams.ended(name)
+	}
+	readers.Go(func() { read(stdout, "stdout", streams.stdout, zerolog.InfoLevel) })
+	readers.Go(func() { read(stderr, "stderr", streams.stderr, zerolog.WarnLevel) })
+	_ = p.cmd.Wait() // the status is in ProcessState
+	close(p.exited)
+	deadline := time.Now().Add(drainTime)
+	_ = stdout.SetReadDeadline(deadline) // fails only when it was closed already
+	_ = stderr.SetReadDeadline(deadline)
+	readers.Wait()
+	close(p.done)
+}
+
+func (p *process) mark() {
+	select {
+	case p.marked <- struct{}{}:
+	default: // a line that fakes the marker
+	}
+}
+
+// errStreamClosed and errBootTimeout have the texts of 0.12.
+var (
+	errStreamClosed = errors.New("Backend stream closed.")                       //nolint:staticcheck,revive // 0.12's text
+	errBootTimeout  = errors.New("Backend worker startup time out.")             //nolint:staticcheck,revive // 0.12's text
+	errNoAnswer     = errors.New("Backend worker did not respond in given time") //nolint:staticcheck,revive // 0.12's text
+)
+
+// waitReady blocks until every rank has said that it listens, the process has
+// ended (WRK-D27), or the time is over.
+func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for range p.ranks {
+		select {
+		case <-p.marked:
+		case <-p.exited:
+			<-p.done // its last words
+			if len(p.marked) > 0 {
+				continue
+			}
+			return errStreamClosed
+		case <-timer.C:
+			return errBootTimeout
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// pid returns the process id: the one that the worker printed, else the one
+// that was spawned.
+func (p *process) pid() int {
+	if pid := p.out.processID(); pid != 0 && p.ranks > 1 {
+		return pid
+	}
+	return p.cmd.Process.Pid
+}
+
+// killedStatus is the exit status of a process killed with SIGKILL, as a shell
+// shows it; 0.12 takes it for the work of the out-of-memory killer (WRK §13).
+const killedStatus = 137
+
+// outOfMemory reports whether the process has already ended as if killed from
+// outside.
+func (p *process) outOfMemory() bool {
+	select {
+	case <-p.exited:
+	default:
+		return false
+	}
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok {
+		return false
+	}
+	return status.ExitStatus() == killedStatus || status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
+// The rungs of the stop ladder.
+const (
+	closeGrace = 2 * time.Second // after the connection was closed
+	termGrace  = 5 * time.Second // after SIGTERM
+)
+
+// stop climbs the ladder; the connection was closed before. It returns when the
+// process has ended or limit is over.
+func (p *process) stop(ctx context.Context, limit time.Duration) error {
+	if p.waitExit(ctx, closeGrace) {
+		return p.sweep()
+	}
+	signalGroup(p.cmd.Process.Pid, syscall.SIGTERM)
+	if p.waitExit(ctx, termGrace) {
+		return p.sweep()
+	}
+	return p.kill(limit)
+}
+
+// kill ends the group at once and waits for the process.
+func (p *process) kill(limit time.Duration) error {
+	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	if p.endedWithin(limit) {
+		return p.sweep()
+	}
+	return fmt.Errorf("worker process %d did not end within %v", p.cmd.Process.Pid, limit)
+}
+
+// sweep kills what the process left behind in its group and waits for its
+// output.
+func (p *process) sweep() error {
+	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.done
+	return nil
+}
+
+// waitExit reports whether the process ended within limit; ctx cuts it short.
+func (p *process) waitExit(ctx context.Context, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// endedWithin is waitExit for moments that no caller may cut short.
+func (p *process) endedWithin(limit time.Duration) bool {
+	return p.waitExit(context.Background(), limit)
+}
+
+// removeSocket deletes the socket that the worker made, if it is one.
+func removeSocket(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		_ = os.Remove(path) // the worker may have been faster
+	}
+}

@@ -1,0 +1,139 @@
+"""What the benchmark needs and a fresh machine lacks: TorchServe 0.12 as published, and the load generator wrk.
+
+Both go to a cache folder outside the clone, once. An environment variable names an installation to use instead:
+BENCH_TORCHSERVE=/path/to/bin/torchserve, BENCH_WRK=/path/to/wrk.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import List, NamedTuple, Optional
+
+REQUIREMENTS = [
+    "torchserve==0.12.0",
+    "torch-model-archiver==0.12.0",
+    "torch",
+    "numpy",
+    "psutil",
+    "pyyaml",
+    "packaging",
+    "requests",
+]
+JAVA = 17
+
+# Prints what wrk measured as one line of JSON; times are in microseconds.
+SCRIPT = """\
+wrk.method = "%(method)s"
+wrk.headers["Content-Type"] = "application/octet-stream"
+if %(body)d > 0 then wrk.body = string.rep("x", %(body)d) end
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format('\\n{"requests": %%d, "microseconds": %%d, "p50": %%d, "p99": %%d, "errors": %%d}\\n',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
+
+
+class Missing(Exception):
+    """Something cannot be set up here; the text says what to do."""
+
+
+class Load(NamedTuple):
+    """What a client measured."""
+
+    rate: float  # requests a second
+    p50: float  # milliseconds
+    p99: float  # milliseconds
+    errors: int
+
+
+def cache() -> pathlib.Path:
+    """Return the folder where make keeps what it downloads."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return pathlib.Path(home, "torchserve-go")
+
+
+def torchserve() -> pathlib.Path:
+    """Return the command of TorchServe 0.12, installing it if needed (5.5 GB).
+
+    Raises:
+        Missing: there is no Java for it.
+    """
+    named = os.environ.get("BENCH_TORCHSERVE")
+    folder = cache() / "torchserve-0.12.0"
+    command = pathlib.Path(named) if named else folder / "bin" / "torchserve"
+    try:
+        version = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=True).stderr
+    except (OSError, subprocess.CalledProcessError):
+        version = ""
+    found = re.search(r'version "([0-9]+)', version)
+    if not found or int(found.group(1)) < JAVA:
+        raise Missing("TorchServe 0.12 needs Java %d on PATH (Debian: openjdk-17-jre-headless)" % JAVA)
+    if not named and not (folder / "ready").exists():
+        print("installing TorchServe 0.12.0 with torch into %s" % folder, file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", *REQUIREMENTS], check=True)
+        (folder / "ready").touch()
+    return command
+
+
+def wrk() -> List[str]:
+    """Return the command line that starts wrk, unpacking Debian's package if it is not installed.
+
+    Raises:
+        Missing: there is none to be had.
+    """
+    installed = os.environ.get("BENCH_WRK") or shutil.which("wrk")
+    if installed:
+        return [installed]
+    folder = cache() / "wrk"
+    if not (folder / "ready").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run(["apt-get", "download", "-q", "wrk", "libluajit-5.1-2"], cwd=folder, check=True)
+            for package in folder.glob("*.deb"):
+                subprocess.run(["dpkg", "-x", package.name, "."], cwd=folder, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise Missing("install wrk (Debian: apt-get update && apt-get install wrk): %s" % error) from error
+        (folder / "ready").touch()
+    libraries = next(folder.glob("usr/lib/*/libluajit-5.1.so.2")).parent
+    return ["env", "LD_LIBRARY_PATH=%s" % libraries, str(folder / "usr" / "bin" / "wrk")]
+
+
+def load(command: List[str], url: str, connections: int, seconds: int, body: int) -> Load:
+    """Send requests for some seconds and return what the client saw; body is in bytes, 0 for a GET."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT % {"method": "POST" if body else "GET", "body": body})
+        script.flush()
+        options = ["-t1", "-c%d" % connections, "-d%ds" % seconds, "--timeout", "30s", "-s", script.name]
+        output = subprocess.run([*command, *options, url], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return parsed(output)
+
+
+def parsed(output: str) -> Load:
+    """Read the line of SCRIPT."""
+    said = json.loads(output.splitlines()[-1])
+    rate = said["requests"] / (said["microseconds"] / 1e6)
+    return Load(rate, said["p50"] / 1000, said["p99"] / 1000, said["errors"])
+
+
+def bare_loop(
+    root: pathlib.Path, python: pathlib.Path, model: pathlib.Path, seconds: int, batch: int, body: int
+) -> Optional[float]:
+    """Return the requests a second that our Python worker answers on a bare socket, without any server."""
+    loop = root / "test" / "bench" / "bareloop.py"
+    worker = root / "pkg" / "backend" / "ts" / "model_service_worker.py"
+    if not (loop.exists() and worker.exists()):
+        return None
+    options = {"worker": worker, "model-dir": model, "seconds": seconds, "batch": batch, "body": body}
+    arguments = [text for name, value in options.items() for text in ("--" + name, str(value))]
+    output = subprocess.run([str(python), str(loop), *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return float(json.loads(output.splitlines()[-1])["requests_per_second"])
