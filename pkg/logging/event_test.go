@@ -1,0 +1,59 @@
+package logging
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/rs/zerolog"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzEvent logs any text as message, error and field, and expects encoding/json
+// to read the same from zerolog's bytes as this package does.
+func FuzzEvent(f *testing.F) {
+	f.Add("plain", "key")
+	f.Add("a\"\\\n\x00\xff\u2028é😀", "b c")
+	f.Fuzz(func(t *testing.T, text, key string) {
+		var out bytes.Buffer
+		log := zerolog.New(&out)
+		log.Info().Msg(text)
+		var event struct{ Message string }
+		require.NoError(t, json.Unmarshal(out.Bytes(), &event))
+		assert.Equal(t, event.Message+"\n", string(appendBody(nil, out.Bytes())))
+
+		out.Reset()
+		log.Info().Str(key, text).Any("x", map[string]string{key: text}).Msg("m")
+		line := appendObject(nil, &entry{thread: text, logger: key, members: out.Bytes()})
+		assert.True(t, json.Valid(line), "%s", line)
+		line = appendObject(nil, &entry{body: []byte(text)})
+		assert.True(t, json.Valid(line), "%s", line)
+	})
+}
+
+// FuzzBody feeds what zerolog never writes: it must do no harm.
+func FuzzBody(f *testing.F) {
+	for _, seed := range []string{
+		`{"level":"info","message":"\ud83d\ude00\u00e9\ud83d"}`, `{"message":"\u00"}`, `{"message":"\`, `{"a":{"b":"]`, `{"a":]}`, `{"message":"`,
+		`{"error":"\ud83d\u0041\/"}`, `{"`, `{}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		body := appendBody(nil, p)
+		assert.LessOrEqual(t, len(body), 3*len(p)+2)
+		object := appendObject(nil, &entry{members: p})
+		assert.LessOrEqual(t, len(object), 2*len(p)+200)
+	})
+}
+
+func TestEscapes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`"\ud83d\ude00"`: "😀", `"\u00e9\u2028"`: "é\u2028", `"\ud83d"`: "\uFFFD", `"\ud83d\u0041"`: "\uFFFDA", `"\/"`: "/",
+		`12.5`: "12.5", `null`: "null", `"`: `"`, `""`: "",
+	} {
+		assert.Equal(t, want, string(appendText(nil, []byte(text))), text)
+	}
+}

@@ -1,0 +1,150 @@
+package logging
+
+import "strings"
+
+const redacted = "REDACTED"
+
+// appendTarget appends a request target without the secrets that clients put
+// into its query: signatures of pre-signed URLs, whether these stand there raw
+// or percent-encoded, and user:password in url= (D-MGT-1). Everything else
+// stays as it came, control characters excepted.
+func appendTarget(dst []byte, target string) []byte {
+	question := strings.IndexByte(target, '?')
+	if question < 0 {
+		return appendVisible(dst, target)
+	}
+	copied := 0
+	for i := question + 1; i < len(target); {
+		name := nameAt(target, i)
+		from, to := name.end, name.end
+		switch {
+		case name.secret:
+			to = endOfValue(target, from, name.depth)
+		case name.url:
+			from, to = userInfo(target, from, name.depth)
+		}
+		if from < to {
+			dst = appendVisible(dst, target[copied:from])
+			dst = append(dst, redacted...)
+			copied = to
+		}
+		i = to
+	}
+	return appendVisible(dst, target[copied:])
+}
+
+// parameter is what nameAt found: a name of interest with its '=', or nothing.
+type parameter struct {
+	end    int // position after it
+	depth  int // of its '='
+	secret bool
+	url    bool
+}
+
+// nameAt reads from i to the next '=', which ends a name, or to the next
+// separator, which ends what was none.
+func nameAt(s string, i int) parameter {
+	var name [len("x-amz-security-token") + 1]byte // a longer one is not of interest
+	n := 0
+	for i < len(s) {
+		b, depth := unit(s, i)
+		i += depth
+		switch b {
+		case '=':
+			p := parameter{end: i, depth: depth}
+			switch string(name[:n]) {
+			case "x-amz-signature", "x-amz-credential", "x-amz-security-token", "sig", "signature",
+				"x-goog-signature", "x-goog-credential":
+				p.secret = true
+			case "url":
+				p.url = true
+			}
+			return p
+		case '&', '?', ';', '#':
+			return parameter{end: i}
+		}
+		if n < len(name) {
+			name[n] = lower(b)
+			n++
+		}
+	}
+	return parameter{end: i}
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
+}
+
+// endOfValue returns where the value that begins at i ends. A separator that is
+// encoded more deeply than the value's '=' belongs to the value.
+func endOfValue(s string, i, depth int) int {
+	for i < len(s) {
+		b, d := unit(s, i)
+		if d <= depth && (b == '&' || b == '#') {
+			break
+		}
+		i += d
+	}
+	return i
+}
+
+// userInfo returns the bounds of the user and password in the URL that is the
+// value at i; without them, an empty range.
+func userInfo(s string, i, depth int) (from, to int) {
+	start := i
+	slash := 0 // depth of the slashes before the host
+	for _, want := range []byte("://") {
+		b, d := unit(s, i)
+		for want == ':' && schemeByte(b) {
+			i += d
+			b, d = unit(s, i)
+		}
+		if b != want {
+			return start, start
+		}
+		i += d
+		slash = d
+	}
+	from, to = i, i
+	for i < len(s) {
+		b, d := unit(s, i)
+		switch {
+		case b == '@':
+			to = i
+		case d <= slash && (b == '/' || b == '?' || b == '#'), d <= depth && b == '&':
+			return from, to
+		}
+		i += d
+	}
+	return from, to
+}
+
+func schemeByte(b byte) bool {
+	b = lower(b)
+	return 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '+' || b == '-' || b == '.'
+}
+
+// unit returns the character at s[i], decoded as often as it was
+// percent-encoded, and its width in bytes: the deeper the encoding, the wider.
+// After the end it is NUL.
+func unit(s string, i int) (b byte, width int) {
+	if i >= len(s) {
+		return 0, 0
+	}
+	b, width = s[i], 1
+	for b == '%' && i+width+1 < len(s) {
+		high, low := hexValue(s[i+width]), hexValue(s[i+width+1])
+		if high < 0 || low < 0 {
+			break
+		}
+		b = byte(high<<4 | low) //nolint:gosec // two hexadecimal digits
+		width += 2
+	}
+	return b, width
+}
+
+// hexValue returns the value of a hexadecimal digit, or -1.
+func hexValue(b byte) int { return strings.IndexByte("0123456789abcdef", lower(b)) }

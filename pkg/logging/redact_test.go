@@ -1,0 +1,57 @@
+package logging
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ target, want string }{
+		"no query":                  {"/models/sig=1", "/models/sig=1"},
+		"nothing secret":            {"/models?url=https://h/a.mar?x=1&sigma=2", "/models?url=https://h/a.mar?x=1&sigma=2"},
+		"a parameter":               {"/models?url=u&X-Amz-Signature=abc&synchronous=true", "/models?url=u&X-Amz-Signature=REDACTED&synchronous=true"},
+		"the last parameter":        {"/models?sig=abc", "/models?sig=REDACTED"},
+		"any case":                  {"/models?SIG=abc&x-amz-SECURITY-token=def", "/models?SIG=REDACTED&x-amz-SECURITY-token=REDACTED"},
+		"all names":                 {"/?X-Amz-Credential=a&X-Amz-Security-Token=b&Signature=c&X-Goog-Signature=d&X-Goog-Credential=e", "/?X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED&Signature=REDACTED&X-Goog-Signature=REDACTED&X-Goog-Credential=REDACTED"},
+		"in a raw URL":              {"/models?url=https://h/a.mar?X-Amz-Signature=abc&sig=d", "/models?url=https://h/a.mar?X-Amz-Signature=REDACTED&sig=REDACTED"},
+		"in an encoded URL":         {"/models?url=https%3A%2F%2Fh%2Fa.mar%3FX-Amz-Signature%3Dabc%26b%3D1&c=2", "/models?url=https%3A%2F%2Fh%2Fa.mar%3FX-Amz-Signature%3DREDACTED%26b%3D1&c=2"},
+		"in a URL encoded twice":    {"/models?url=https%253A%252F%252Fh%253Fsig%253Dabc%2526b", "/models?url=https%253A%252F%252Fh%253Fsig%253DREDACTED%2526b"},
+		"with an encoded separator": {"/models?sig=a%26b&c=1", "/models?sig=REDACTED&c=1"},
+		"an encoded name":           {"/models?%73ig=abc", "/models?%73ig=REDACTED"},
+		"an empty value":            {"/models?sig=&a=1", "/models?sig=&a=1"},
+		"user and password":         {"/models?url=https://me:pass@h/a.mar", "/models?url=https://REDACTED@h/a.mar"},
+		"password with at sign":     {"/models?url=https://me:p@s%40s@h/a@b.mar", "/models?url=https://REDACTED@h/a@b.mar"},
+		"password with slash":       {"/models?url=https://me:p%2Fs@h/a.mar", "/models?url=https://REDACTED@h/a.mar"},
+		"encoded user":              {"/models?url=https%3a%2f%2fme%3apass%40h%2fa@b.mar&x=1", "/models?url=https%3a%2f%2fREDACTED%40h%2fa@b.mar&x=1"},
+		"user and signature":        {"/models?url=ftp://me@h/a.mar?sig=abc", "/models?url=ftp://REDACTED@h/a.mar?sig=REDACTED"},
+		"no user":                   {"/models?url=https://h/a@b.mar&d=@", "/models?url=https://h/a@b.mar&d=@"},
+		"no URL":                    {"/models?url=a@b.mar", "/models?url=a@b.mar"},
+		"half an escape":            {"/models?url=https://a%4@h%", "/models?url=https://REDACTED@h%"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, c.want, string(appendTarget(nil, c.target)))
+		})
+	}
+}
+
+func FuzzTarget(f *testing.F) {
+	f.Add("/models?url=https://me:pass@h/a.mar?X-Amz-Signature=1&b=%3D", "s3cr%26et")
+	f.Add("/?%2525=url=a://%", "&@/")
+	f.Fuzz(func(t *testing.T, target, secret string) {
+		shown := string(appendTarget(nil, target))
+		assert.NotContains(t, shown, "\n")
+		if !strings.Contains(target, "?") {
+			assert.Equal(t, string(appendVisible(nil, target)), shown)
+		}
+		const mark = "k3y" // so that the secret is not part of the rest by chance
+		hidden := url.QueryEscape(mark + secret + mark)
+		for _, in := range []string{"/m?sig=" + hidden, "/m?url=" + url.QueryEscape("http://h/?Signature="+hidden), "/m?url=http://" + hidden + "@h/"} {
+			assert.NotContains(t, string(appendTarget(nil, in)), mark, in)
+		}
+	})
+}
