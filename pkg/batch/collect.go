@@ -15,13 +15,14 @@ var ErrClosed = errors.New("queue closed")
 // Limits say how large a batch may become and how long it may be filled.
 type Limits struct {
 	Size  int           // jobs, 1 and more
-	Delay time.Duration // counted from the first job's arrival; 0 and less: take what is there
+	Delay time.Duration // counted from the first job's arrival; 0 and less: take what is there (SCH-D25)
 }
 
 // Collect blocks until there is a batch and appends its jobs to into, in order
 // of arrival, each of them taken. When ctx ends first, everything that was
 // collected goes back to the queue and the cause of ctx is returned; after
-// Close it returns ErrClosed.
+// Close it returns ErrClosed. A job whose deadline has passed is answered on the
+// way (SCH-D28), on the caller's goroutine.
 func (q *Queue) Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.Job, error) {
 	select {
 	case <-q.turn:
@@ -51,44 +52,41 @@ func (q *Queue) Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.
 
 // first waits without limit for a job.
 func (q *Queue) first(ctx context.Context) (*job.Job, error) {
-	for {
-		j, closed := q.next(nil)
-		switch {
-		case j != nil:
+	for ctx.Err() == nil {
+		switch j, v := q.next(nil); v {
+		case taken:
 			return j, nil
 		case closed:
 			return nil, ErrClosed
+		case nothing, another:
 		}
 		select {
 		case <-q.wake:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
+	return nil, context.Cause(ctx)
 }
 
 // fill takes more jobs of the first one's kind until the batch is full, the
 // delay is over, or a job of another kind is next.
 func (q *Queue) fill(ctx context.Context, l Limits, into []*job.Job, from int) ([]*job.Job, error) {
 	first := into[from]
-	var timer *time.Timer // made when there is something to wait for
+	defer q.timer.Stop()
 	for len(into)-from < l.Size {
-		j, closed := q.next(first)
-		if j != nil {
+		j, v := q.next(first)
+		if v == taken {
 			into = append(into, j)
 			continue
 		}
 		left := time.Until(first.Created.Add(l.Delay))
-		if closed || left <= 0 || q.blocked(first) {
+		if v != nothing || left <= 0 {
 			return into, nil
 		}
-		if timer == nil {
-			timer = time.NewTimer(left)
-			defer timer.Stop()
-		}
+		q.timer.Reset(left)
 		select {
 		case <-q.wake:
-		case <-timer.C:
+		case <-q.timer.C:
 			return into, nil
 		case <-ctx.Done():
 			return into, context.Cause(ctx)
@@ -97,38 +95,46 @@ func (q *Queue) fill(ctx context.Context, l Limits, into []*job.Job, from int) (
 	return into, nil
 }
 
+// verdict says what next saw at the head of the queue.
+type verdict uint8
+
+const (
+	nothing verdict = iota // no job waits
+	taken                  // a job, now the collector's
+	another                // a job of another kind: waiting would only delay both
+	closed                 // no job waits, and none will come
+)
+
 // next takes the job at the head if it may share a batch with like (nil: any).
 // Jobs of clients that have gone are dropped; expired ones are answered.
-func (q *Queue) next(like *job.Job) (j *job.Job, closed bool) {
+func (q *Queue) next(like *job.Job) (*job.Job, verdict) {
 	now := time.Now()
 	var expired []*job.Job
 	defer func() {
 		for _, e := range expired {
-			e.Fail(fault.New(fault.Expired, "Inference request timed out"))
+			e.Fail(e.TimedOut())
 		}
 	}()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for head := q.jobs.peek(); head != nil; head = q.jobs.peek() {
-		if like != nil && head.Kind != like.Kind {
-			return nil, q.closed
-		}
-		q.jobs.shift()
 		switch {
+		case head.Done():
+			q.jobs.shift()
 		case head.Expired(now):
+			q.jobs.shift()
 			expired = append(expired, head)
-		case head.Take(now):
-			return head, q.closed
+		case like != nil && head.Kind != like.Kind:
+			return nil, another
+		default:
+			q.jobs.shift()
+			if head.Take(now) {
+				return head, taken
+			}
 		}
 	}
-	return nil, q.closed
-}
-
-// blocked reports whether the job at the head is of another kind, so that
-// waiting for more would only delay both.
-func (q *Queue) blocked(like *job.Job) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	head := q.jobs.peek()
-	return head != nil && head.Kind != like.Kind
+	if q.closed {
+		return nil, closed
+	}
+	return nil, nothing
 }

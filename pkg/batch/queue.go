@@ -12,8 +12,9 @@ import (
 type Queue struct {
 	capacity int
 
-	turn chan struct{} // holds one token: the collector's turn
-	wake chan struct{} // holds one token: something changed
+	turn  chan struct{} // holds one token: the collector's turn
+	wake  chan struct{} // holds one token: something changed
+	timer *time.Timer   // of the collector that has the turn
 
 	mu     sync.Mutex // Protects fields below
 	jobs   ring
@@ -26,7 +27,9 @@ func NewQueue(capacity int) *Queue {
 		capacity: max(capacity, 1),
 		turn:     make(chan struct{}, 1), // one turn exists
 		wake:     make(chan struct{}, 1), // a second signal would say nothing new
+		timer:    time.NewTimer(time.Hour),
 	}
+	q.timer.Stop()
 	q.turn <- struct{}{}
 	return q
 }
@@ -102,6 +105,7 @@ func (q *Queue) Waiting() (pending, free int) {
 func (q *Queue) Oldest() time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.jobs.purge()
 	if head := q.jobs.peek(); head != nil {
 		return head.Created
 	}

@@ -7,14 +7,15 @@ import (
 )
 
 // Error is a failure with enough context to be answered, logged and compared.
-// The zero Kind is Internal. Status is only read for the kinds whose row says
-// so (a worker chooses its own status, 100 to 999).
+// The zero Kind is Internal. Status is the code that a worker or its end gives
+// (400 to 599; 413 of a worker means out of memory); read it with the functions
+// Status and GRPC, which know what each transport shows for it.
 type Error struct {
 	Op      string // what was being done, for the log: "register"
 	Kind    Kind
 	Subject string // to what, for the log: a model, a path, an address
 	Message string // what the client reads; empty: the cause, if the table shows it
-	Status  int    // HTTP status chosen by a worker; 0: the table's
+	Status  int    // code chosen by a worker; 0: the table's
 	Details string // what the client may read beside the message: a worker's last words
 	Hint    string // what an operator should do, for the log
 	Err     error  // cause, may be nil
@@ -75,7 +76,8 @@ func KindOf(err error) Kind {
 func Is(err error, k Kind) bool { return err != nil && KindOf(err) == k }
 
 // Message returns the text a client may read: the outermost fault's message,
-// else the cause's text where the table allows it, else the empty text.
+// else where the table allows it the cause's (its message if it is a fault, else
+// its text), else the empty text.
 func Message(err error) string {
 	var f *Error
 	if !errors.As(err, &f) {
@@ -84,10 +86,13 @@ func Message(err error) string {
 	if f.Message != "" {
 		return f.Message
 	}
-	if f.Err != nil && f.Kind.Row().ShowCause {
-		return f.Err.Error()
+	if f.Err == nil || !f.Kind.Row().ShowCause {
+		return ""
 	}
-	return ""
+	if m := Message(f.Err); m != "" {
+		return m
+	}
+	return f.Err.Error()
 }
 
 // Details returns what a client may read beside the message of err.
@@ -100,11 +105,25 @@ func Details(err error) string {
 }
 
 // Status returns the HTTP status of err: the worker's own where the fault has
-// one, else that of the table.
+// one, else that of the table. A worker's 413 is shown as 507 (INF §11.2).
 func Status(err error) int {
 	var f *Error
-	if errors.As(err, &f) && f.Status != 0 {
+	switch {
+	case !errors.As(err, &f) || f.Status == 0:
+		return KindOf(err).Row().Status
+	case f.Status == outOfMemory && f.Kind == Worker:
+		return table[OutOfMemory].Status
+	default:
 		return f.Status
 	}
-	return KindOf(err).Row().Status
+}
+
+// GRPC returns the canonical gRPC code (0 to 16) of err: derived from the
+// worker's own code where the fault has one, else that of the table.
+func GRPC(err error) uint32 {
+	var f *Error
+	if errors.As(err, &f) && f.Status != 0 {
+		return GRPCOf(f.Status)
+	}
+	return KindOf(err).Row().GRPC
 }

@@ -79,6 +79,43 @@ var table = [kinds]Row{
 	OutOfMemory:      {"out of memory", 507, "OutOfMemoryError", 8, Loud, false},
 }
 
+// outOfMemory is the code by which a worker, or the way it ended, says that
+// memory ran out.
+const outOfMemory = 413
+
+// GRPCOf returns the canonical gRPC code of an HTTP-like code (SCH §18).
+func GRPCOf(code int) uint32 {
+	if c, ok := grpcCodes[code]; ok {
+		return c
+	}
+	switch code / 100 {
+	case 2:
+		return 0 // OK
+	case 4:
+		return 9 // FAILED_PRECONDITION
+	case 5:
+		return 13 // INTERNAL
+	default:
+		return 2 // UNKNOWN
+	}
+}
+
+//nolint:gochecknoglobals // read-only table
+var grpcCodes = map[int]uint32{
+	400: 3,  // INVALID_ARGUMENT
+	401: 16, // UNAUTHENTICATED
+	403: 7,  // PERMISSION_DENIED
+	404: 5,  // NOT_FOUND
+	409: 10, // ABORTED
+	413: 8,  // RESOURCE_EXHAUSTED
+	416: 11, // OUT_OF_RANGE
+	429: 8,
+	499: 1,  // CANCELLED
+	501: 12, // UNIMPLEMENTED
+	503: 14, // UNAVAILABLE
+	504: 4,  // DEADLINE_EXCEEDED
+}
+
 // Fixed messages of 0.12 that belong to a kind rather than to an occasion.
 const (
 	RouteNotFoundMessage    = "Requested resource is not found, please refer to API document."

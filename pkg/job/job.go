@@ -1,9 +1,11 @@
 package job
 
 import (
+	"strconv"
 	"sync/atomic"
 	"time"
 
+	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
@@ -124,7 +126,15 @@ func (j *Job) Expired(now time.Time) bool {
 	return !j.Deadline.IsZero() && !now.Before(j.Deadline)
 }
 
-// Waited returns how long the job was queued; 0 before it was taken.
+// TimedOut returns what the client is told when the job's deadline has passed:
+// a fault of kind Expired (SCH-D33).
+func (j *Job) TimedOut() error {
+	limit := j.Deadline.Sub(j.Created).Milliseconds()
+	return fault.New(fault.Expired, "Request timed out after "+strconv.FormatInt(limit, 10)+" ms")
+}
+
+// Waited returns how long the job was queued; 0 before it was taken. It may be
+// called by the goroutine that took the job, and by anybody once it is answered.
 func (j *Job) Waited() time.Duration {
 	if j.scheduled.IsZero() {
 		return 0

@@ -79,6 +79,7 @@ func (s *Stream) take() (r Reply, err error, ok bool) { //nolint:revive // the e
 	defer s.mu.Unlock()
 	if len(s.replies) > 0 {
 		r = s.replies[0]
+		s.replies[0] = Reply{} // do not keep what was read
 		s.replies = s.replies[1:]
 		s.unread -= len(r.Body)
 		return r, nil, true

@@ -3,7 +3,6 @@ package model
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -34,11 +33,12 @@ func (r Ref) VersionOrDefault() string {
 }
 
 // DeriveName makes the name of a model from its location, for start-up loading
-// without a name in command or manifest: the last component, cut at its last
+// without a name in command or manifest: the last component (of a directory too), cut at its last
 // dot if the text contains .mar or .model, every character that is not an
 // ASCII letter, digit or underscore replaced by an underscore, a leading
 // underscore kept as one (CFG-037, MAR-079).
 func DeriveName(location string) Name {
+	location = strings.TrimRight(location, `/\`)
 	base := location[strings.LastIndexAny(location, `/\`)+1:]
 	if strings.Contains(location, ".model") || strings.Contains(location, ".mar") {
 		if dot := strings.LastIndexByte(base, '.'); dot >= 0 {
@@ -56,17 +56,28 @@ func DeriveName(location string) Name {
 }
 
 // CompareVersions orders versions for listings: dot-separated parts, compared
-// as numbers where both are numbers, else as text (MGT-049).
+// as numbers where both are numbers, else as text, numbers first (MGT-049).
+// Only the same text compares as equal.
 func CompareVersions(a, b Version) int {
 	as, bs := strings.Split(string(a), "."), strings.Split(string(b), ".")
-	return slices.CompareFunc(as, bs, func(x, y string) int {
-		nx, errX := strconv.ParseUint(x, 10, 64)
-		ny, errY := strconv.ParseUint(y, 10, 64)
-		if errX == nil && errY == nil {
-			if c := cmp.Compare(nx, ny); c != 0 {
-				return c
-			}
-		}
-		return cmp.Compare(x, y)
-	})
+	return cmp.Or(slices.CompareFunc(as, bs, comparePart), strings.Compare(string(a), string(b)))
+}
+
+func comparePart(x, y string) int {
+	nx, ny := isNumber(x), isNumber(y)
+	switch {
+	case nx && ny:
+		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+		return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y))
+	case nx:
+		return -1
+	case ny:
+		return 1
+	default:
+		return strings.Compare(x, y)
+	}
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }

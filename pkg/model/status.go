@@ -10,7 +10,7 @@ type WorkerStatus struct {
 	ID      int // the worker's port
 	Created time.Time
 	Ready   bool   // loaded and running
-	State   string // WORKER_STARTED, …; empty before the process is up
+	State   string // WORKER_STARTED, …; null before the process is up
 	PID     int    // -1 until known
 	GPU     int    // device number, -1 on CPU
 	Memory  int64  // bytes as last collected, 0 before

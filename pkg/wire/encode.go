@@ -107,11 +107,11 @@ func (e *Encoder) fragments() *net.Buffers {
 	return &e.pending
 }
 
-// Forget drops the references to the values of the last batch, so that a large
-// request is not kept alive by an idle connection.
+// Forget drops the references to the values of the last batch, so that an idle
+// connection keeps no request alive. Call it when the batch has been written.
 func (e *Encoder) Forget() {
-	clear(e.out[:cap(e.out)])
-	clear(e.cuts[:cap(e.cuts)])
+	clear(e.out)
+	clear(e.cuts)
 	if cap(e.head) > maxIdleHead {
 		e.head = nil
 	}

@@ -22,7 +22,8 @@ type Request struct {
 	Parameters []job.Parameter
 }
 
-// maxCommandField is the largest field in bytes that a CommandReader accepts.
+// maxCommandField is the largest field in bytes that a CommandReader accepts; a
+// larger one is an error.
 const maxCommandField = 1 << 30
 
 // CommandReader decodes commands: the worker's side of a connection, for
@@ -61,8 +62,8 @@ func (c *CommandReader) load() (l Load, err error) {
 	l.Handler = f.string(maxCommandField)
 	l.GPU = f.int()
 	l.Envelope = f.string(maxCommandField)
-	if f.err != nil {
-		return l, f.err
+	if err := f.failure(); err != nil {
+		return l, err
 	}
 	flag, err := c.r.r.ReadByte()
 	l.LimitMaxImagePixels = flag != 0
@@ -86,7 +87,16 @@ func (c *CommandReader) batch() ([]Request, error) {
 		}
 		batch = append(batch, r)
 	}
-	return batch, f.err
+	return batch, f.failure()
+}
+
+// failure returns the first error of the fields; for a command too large a
+// field is one.
+func (f *fields) failure() error {
+	if f.err == nil && f.oversize > 0 {
+		return fmt.Errorf("%w: field of %d bytes in a command", ErrProtocol, f.oversize)
+	}
+	return f.err
 }
 
 // Append adds the encoded response to dst and returns the extended slice.

@@ -55,12 +55,16 @@ const (
 	maxHeaderField = 6_500_000 // bytes of a header name or value, as in 0.12
 	maxHeaders     = 65_536    // headers of one item
 	maxItems       = 1 << 20   // items of one message
-	maxMessage     = 1 << 20   // bytes of the message text
 )
 
-// chunk is the size in bytes by which a large field grows while it arrives, so
-// that a false length costs no memory.
-const chunk = 1 << 20
+// minLimit is the least limit in bytes for what names a message or an item:
+// without them not even its failure can be told.
+const minLimit = 1 << 20
+
+// firstChunk is the size in bytes up to which memory for a field is taken at
+// once; a larger one grows while it arrives, so that a false length costs
+// nothing.
+const firstChunk = 16 << 20
 
 // readBuffer is the size in bytes of a connection's read buffer: small answers
 // arrive in one read.
@@ -68,10 +72,10 @@ const readBuffer = 16 << 10
 
 // Reader decodes the messages of one connection.
 type Reader struct {
-	r     *bufio.Reader
-	limit int
-	items []Item // reused from message to message
-	four  [4]byte
+	r       *bufio.Reader
+	limit   int
+	message string // of the message before; most are the same
+	items   []Item // reused from message to message
 }
 
 // NewReader returns a Reader on r. limit is the largest accepted field in
@@ -80,8 +84,8 @@ func NewReader(r io.Reader, limit int) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, readBuffer), limit: limit}
 }
 
-// Response reads one message. The items slice is valid until the next call; the
-// bodies in it belong to the caller. io.EOF means that the peer closed between
+// Response reads one message. The items slice is valid until the next call or
+// Forget; the bodies in it belong to the caller. io.EOF means that the peer closed between
 // two messages, io.ErrUnexpectedEOF in the middle of one; an error with
 // ErrProtocol in its chain means malformed bytes; others are those of the
 // connection (a time-out, for instance).
@@ -93,7 +97,7 @@ func (r *Reader) Response() (Response, error) {
 	if err != nil {
 		return Response{}, err
 	}
-	message, err := r.headString(maxMessage)
+	message, err := r.text()
 	if err != nil {
 		return Response{}, err
 	}
@@ -121,9 +125,22 @@ func (r *Reader) Response() (Response, error) {
 // synchronous worker that is idle must have none.
 func (r *Reader) Buffered() int { return r.r.Buffered() }
 
+// Forget drops the references to the last message, so that an idle connection
+// keeps no answer alive.
+func (r *Reader) Forget() {
+	clear(r.items)
+	if cap(r.items) > maxIdleItems {
+		r.items = nil
+	}
+}
+
+// maxIdleItems is the number of items up to which their slice is kept between
+// messages.
+const maxIdleItems = 1024
+
 func (r *Reader) item(idLength int) (item Item, err error) {
 	f := fields{Reader: r}
-	item.RequestID = f.stringOf(idLength, r.limit)
+	item.RequestID = f.stringOf(idLength, max(r.limit, minLimit))
 	item.ContentType = f.string(r.limit)
 	item.Status = f.int()
 	item.Phrase = f.string(r.limit)
@@ -133,21 +150,34 @@ func (r *Reader) item(idLength int) (item Item, err error) {
 	return item, f.err
 }
 
-func (r *Reader) headString(limit int) (string, error) {
+// text reads the message text, which seldom changes.
+func (r *Reader) text() (string, error) {
+	n, err := r.int()
+	if err != nil {
+		return "", err
+	}
+	if b, err := r.r.Peek(min(max(n, 0), readBuffer)); err == nil && n == len(b) && string(b) == r.message {
+		_, err = r.r.Discard(n)
+		return r.message, err //nolint:wrapcheck // cannot fail: the bytes are buffered
+	}
 	f := fields{Reader: r}
-	s := f.string(limit)
+	s := f.stringOf(n, max(r.limit, minLimit))
 	if f.err == nil && f.oversize > 0 {
 		f.err = fmt.Errorf("%w: message text of %d bytes", ErrProtocol, f.oversize)
 	}
+	r.message = s
 	return s, f.err
 }
 
 func (r *Reader) int() (int, error) {
-	if _, err := io.ReadFull(r.r, r.four[:]); err != nil {
+	b, err := r.r.Peek(4)
+	if err != nil {
 		return 0, midMessage(err)
 	}
 	//nolint:gosec // two's complement is what the wire means
-	return int(int32(binary.BigEndian.Uint32(r.four[:]))), nil
+	n := int(int32(binary.BigEndian.Uint32(b)))
+	_, err = r.r.Discard(4)
+	return n, err //nolint:wrapcheck // cannot fail: the bytes are buffered
 }
 
 // midMessage turns a clean end into an unexpected one: the message had begun.
@@ -199,7 +229,7 @@ func (f *fields) bytesOf(n, limit int) []byte {
 		return nil
 	case n > limit:
 		f.oversize = max(f.oversize, n)
-		_, err := io.CopyN(io.Discard, f.r, int64(n))
+		_, err := f.r.Discard(n)
 		f.err = midMessage(err)
 		return nil
 	}
@@ -231,7 +261,7 @@ func (f *fields) headers() []job.Header {
 
 // readN reads exactly n bytes, taking memory only as fast as they arrive.
 func readN(r io.Reader, n int) ([]byte, error) {
-	b := make([]byte, min(n, chunk))
+	b := make([]byte, min(n, firstChunk))
 	for got := 0; ; {
 		k, err := io.ReadFull(r, b[got:])
 		got += k

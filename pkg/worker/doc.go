@@ -21,12 +21,13 @@
 //
 // An incarnation has one reaper and two readers of its output; all of them end
 // with the process. Everybody else waits on Done. Start, Exchange and Stop are
-// called by one goroutine, the slot of the pool; Status, State and Done may be
-// called by any.
+// called by one goroutine, the slot of the pool; Status, State, Done, Retire and
+// Interrupt may be called by any.
 //
 // # Process
 //
 // The process runs in a group of its own, with a parent-death signal on Linux.
 // It ends by itself when its connection ends. Stop climbs a ladder whose every
-// rung is bounded: close the connection, terminate the group, kill the group.
+// rung is bounded: close the connection, terminate the group, kill the group. A
+// worker that has failed an exchange is killed at once.
 package worker

@@ -3,30 +3,26 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
+	"os"
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
-	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/wire"
 )
 
-// Name is the name of a worker in logs, metrics and thread fields.
-func Name(port int, a model.Archive) string {
-	return "W-" + strconv.Itoa(port) + "-" + a.ID()
-}
-
-// Unsent reports whether err came before the worker could have understood the
-// batch, so that its jobs may be given to another worker.
+// Unsent reports whether err came before the worker got a byte of the batch, so
+// that its jobs may be given to another worker.
 func Unsent(err error) bool { return errors.Is(err, errUnsent) }
 
-// Exchange sends one batch and hands the answers to its jobs; it returns when
-// the batch is answered completely. After an error the incarnation must be
-// stopped: with Unsent the jobs were not touched, otherwise each of them was
-// answered.
+// Exchange sends one batch, of at least one job, and hands the answers to its
+// jobs; it returns when the batch is answered completely. After an error the
+// incarnation must be stopped: with Unsent the jobs were not touched, otherwise
+// each of them was answered.
 func (w *Worker) Exchange(jobs []*job.Job) error {
+	if w.conn == nil {
+		return fmt.Errorf("%w: worker is not started", errUnsent)
+	}
 	began := time.Now()
 	limit := w.cfg.Settings.Timeouts.Response
 	w.flushing(jobs[0].Kind.String(), len(jobs))
@@ -36,33 +32,42 @@ func (w *Worker) Exchange(jobs []*job.Job) error {
 		}
 		return w.broken(jobs, err)
 	}
-	w.streaming = append(w.streaming[:0], make([]bool, len(jobs))...)
-	waited := time.Duration(0)
-	for first := true; ; first = false {
-		asked := time.Now()
-		r, err := w.conn.receive(first, limit)
-		if err != nil {
-			return w.broken(jobs, err)
-		}
-		waited += time.Since(asked)
-		more, err := w.deliver(jobs, r)
-		if err != nil {
-			return w.broken(jobs, err)
-		}
-		if !more {
-			break
-		}
+	waited, err := w.answers(jobs, limit)
+	if err != nil {
+		return w.broken(jobs, err)
 	}
-	w.conn.enc.Forget()
+	w.conn.forget()
 	w.cfg.Metrics.WorkerThreadTime(time.Since(began) - waited)
 	return nil
+}
+
+// answers reads messages until the batch is answered and returns the time that
+// was spent waiting for the worker.
+func (w *Worker) answers(jobs []*job.Job, limit time.Duration) (waited time.Duration, err error) {
+	w.streamed = append(w.streamed[:0], make([]bool, len(jobs))...)
+	for {
+		asked := time.Now()
+		r, err := w.conn.receive()
+		if err != nil {
+			return waited, err
+		}
+		waited += time.Since(asked)
+		w.answered(waited)
+		more, err := w.deliver(jobs, r)
+		if err != nil || !more {
+			return waited, err
+		}
+		if err := w.conn.extend(limit); err != nil {
+			return waited, err
+		}
+	}
 }
 
 // deliver hands the items of one message to their jobs and reports whether more
 // messages follow.
 func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error) {
 	if r.Code != 200 {
-		failure := batchFailure(r)
+		failure := w.batchFailure(r)
 		for _, j := range jobs {
 			j.Fail(failure)
 		}
@@ -74,20 +79,18 @@ func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error
 		if at < 0 {
 			return false, fmt.Errorf("%w: Unexpected job in sendResponse() with 200 status code: %s", wire.ErrProtocol, item.RequestID)
 		}
-		more = w.deliverItem(jobs[at], item, &w.streaming[at]) || more
+		more = w.deliverItem(jobs[at], item, &w.streamed[at]) || more
 	}
 	if more {
 		return true, nil
 	}
 	for _, j := range jobs {
 		// A job without an item must not wait for ever (SCH-D29).
-		j.Fail(mismatch())
+		if !j.Done() {
+			j.Fail(&fault.Error{Kind: fault.Worker, Status: 503, Message: "number of batch response mismatched"})
+		}
 	}
 	return false, nil
-}
-
-func mismatch() error {
-	return &fault.Error{Kind: fault.Worker, Status: 503, Message: "number of batch response mismatched"}
 }
 
 // deliverItem hands one item to its job and reports whether more will follow.
@@ -103,6 +106,9 @@ func (w *Worker) deliverItem(j *job.Job, item *wire.Item, streamed *bool) (more 
 		headers = without(headers, wire.StreamNext) // an ordinary answer after all (INF-D16)
 	}
 	*streamed = *streamed || more
+	if e := w.batchLog.Debug(); e.Enabled() {
+		e.Msg("Sending response for jobId " + j.ID)
+	}
 	j.Deliver(job.Reply{
 		Status:      item.Status,
 		ContentType: item.ContentType,
@@ -129,52 +135,92 @@ func without(headers []job.Header, name string) []job.Header {
 }
 
 // find returns the index of the job with this id; guess is where it most
-// probably is.
+// probably is. Two clients may have chosen the same id: the answers go to their
+// jobs in turn.
 func find(jobs []*job.Job, id string, guess int) int {
 	if guess < len(jobs) && jobs[guess].ID == id {
 		return guess
 	}
+	answered := -1
 	for i, j := range jobs {
-		if j.ID == id {
+		switch {
+		case j.ID != id:
+		case j.Done():
+			answered = i
+		default:
 			return i
 		}
 	}
-	return -1
+	return answered
 }
 
 // batchFailure is what the clients see of a batch that the worker refused.
-func batchFailure(r wire.Response) error {
-	return &fault.Error{Kind: fault.Worker, Status: clientStatus(r.Code), Message: r.Message}
+func (w *Worker) batchFailure(r wire.Response) error {
+	code := errorCode(r.Code)
+	if code != r.Code {
+		w.log.Warn().Msgf("The worker failed a batch with code %d, which is no error: clients get %d", r.Code, code)
+	}
+	return &fault.Error{Kind: fault.Worker, Status: code, Message: r.Message}
 }
 
-// clientStatus maps a worker's code to an HTTP status: 413 means out of memory
-// (INF §11.2); what is no error status is a handler's mistake (INF-D21).
-func clientStatus(code int) int {
-	switch {
-	case code == 413:
-		return 507
-	case code < 400 || code > 599:
+// errorCode returns the code of a failure: what is no error status is a
+// handler's mistake (INF-D21).
+func errorCode(code int) int {
+	if code < 400 || code > 599 {
 		return 500
-	default:
-		return code
 	}
+	return code
 }
+
+// outOfMemory is the code of a worker whose process was killed from outside
+// (WRK §13); fault knows how clients see it.
+const outOfMemory = 413
+
+// errNoMetadata is the end of a describe job that got no answer in time
+// (SCH-D31), in 0.12's spelling.
+const errNoMetadata = "Failed to get customized model matadata."
 
 // broken answers every job of a batch whose exchange cannot be finished.
 func (w *Worker) broken(jobs []*job.Job, cause error) error {
-	status := 500
-	if p := w.process(); p != nil {
-		if !errors.Is(cause, wire.ErrProtocol) && isEnd(cause) && p.endedWithin(exitNotice) && p.outOfMemory() {
-			status = 507
-		}
+	w.ruined = true
+	failure := &fault.Error{Kind: fault.Worker, Status: 500, Message: "Worker died.", Err: cause}
+	late := errors.Is(cause, os.ErrDeadlineExceeded)
+	switch p := w.process(); {
+	case late:
+		w.logError(errNoAnswer)
+	case hungUp(cause) && p != nil && p.endedWithin(exitNotice) && p.killed():
+		failure.Status = outOfMemory
+		fallthrough
+	default:
+		w.log.Error().Msg("Backend worker error\n" + cause.Error())
 	}
-	w.log.Error().Msgf("Backend worker error\n%v", cause)
-	failure := &fault.Error{Kind: fault.Worker, Status: status, Message: "Worker died.", Err: cause}
+	if late && jobs[0].Kind == job.Describe {
+		failure.Message = errNoMetadata
+	}
 	for _, j := range jobs {
 		j.Fail(failure)
 	}
 	return failure
 }
 
-// isEnd reports whether the connection was closed by the peer.
-func isEnd(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+// logError writes the two lines by which 0.12 reports the end of an
+// incarnation; scripts look for them (LOG-046).
+func (w *Worker) logError(text string) {
+	w.log.Error().Msg("Backend worker error\norg.pytorch.serve.wlm.WorkerInitializationException: " + text)
+}
+
+// exitNotice is how long a closed connection waits for the reaper's word on how
+// the process ended.
+const exitNotice = 500 * time.Millisecond
+
+func (w *Worker) flushing(command string, n int) {
+	if e := w.log.Debug(); e.Enabled() {
+		e.Msgf("Flushing req.cmd %s repeats %d to backend at: %d", command, n, time.Now().UnixMilli())
+	}
+}
+
+func (w *Worker) answered(waited time.Duration) {
+	if e := w.log.Debug(); e.Enabled() {
+		e.Msgf("Backend response time: %d", waited.Milliseconds())
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -109,11 +108,11 @@ func (l Launch) environ(a model.Archive, extra ...string) []string {
 	inherited := ""
 	for _, kv := range l.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if name == "PYTHONPATH" {
+		switch {
+		case l.Hidden != nil && l.Hidden(name):
+		case name == "PYTHONPATH":
 			inherited = value
-			continue
-		}
-		if l.Hidden == nil || !l.Hidden(name) {
+		default:
 			env = append(env, kv)
 		}
 	}
@@ -171,4 +170,4 @@ func isLink(path string) bool {
 }
 
 // cmdline formats an argument list as 0.12 logs it.
-func cmdline(args []string) string { return "[" + strings.Join(slices.Clone(args), ", ") + "]" }
+func cmdline(args []string) string { return "[" + strings.Join(args, ", ") + "]" }

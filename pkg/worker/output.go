@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,9 +16,6 @@ import (
 const maxLine = 1 << 20
 
 const truncated = " …[truncated]"
-
-//nolint:gochecknoglobals // compiled once, read only
-var pidLine = regexp.MustCompile(`^(?:INFO > )?\[PID\](\d+)$`)
 
 // readyMark is the text that ends the line by which a worker says that it
 // listens; as in 0.12 the final dot may be any character.
@@ -53,12 +49,30 @@ func (o *output) read(r io.Reader, log zerolog.Logger, level zerolog.Level) {
 }
 
 func metricText(line string) (string, bool) {
-	line, _ = strings.CutPrefix(line, "INFO > ")
-	return strings.CutPrefix(line, "[METRICS]")
+	return strings.CutPrefix(strings.TrimPrefix(line, levelMark), metricMark)
 }
 
-// tailLines is the number of lines kept for the error of a failed start.
-const tailLines = 40
+func pidText(line string) (pid int, ok bool) {
+	digits, ok := strings.CutPrefix(strings.TrimPrefix(line, levelMark), "[PID]")
+	if !ok || strings.Trim(digits, "0123456789") != "" {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(digits)
+	return pid, err == nil
+}
+
+// A metric line begins with metricMark; levelMark may stand before a marker,
+// because C++ workers log them.
+const (
+	metricMark = "[METRICS]"
+	levelMark  = "INFO > "
+)
+
+// What is kept for the error of a failed start: lines, and bytes of each.
+const (
+	tailLines = 40
+	tailWidth = 1000
+)
 
 func (o *output) notice(line string) {
 	if n := len(line); n > len(readyMark) && line[n-1-len(readyMark):n-1] == readyMark {
@@ -66,13 +80,14 @@ func (o *output) notice(line string) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if m := pidLine.FindStringSubmatch(line); m != nil {
-		if pid, err := strconv.Atoi(m[1]); err == nil {
-			o.pid = pid
-		}
+	if pid, ok := pidText(line); ok {
+		o.pid = pid
 	}
 	if len(o.tail) == tailLines {
 		o.tail = append(o.tail[:0], o.tail[1:]...)
+	}
+	if len(line) > tailWidth {
+		line = strings.ToValidUTF8(line[:tailWidth], "") + truncated
 	}
 	o.tail = append(o.tail, line)
 }
@@ -128,19 +143,16 @@ func splitLines() bufio.SplitFunc {
 
 // lineEnd returns the position and width in bytes of the first line end, or -1.
 func lineEnd(data []byte) (at, width int) {
-	for i, b := range data {
-		switch b {
-		case '\n', '\r':
-			return i, 1
-		case 0xC2:
-			if i+1 < len(data) && data[i+1] == 0x85 {
-				return i, 2
-			}
-		case 0xE2:
-			if i+2 < len(data) && data[i+1] == 0x80 && (data[i+2] == 0xA8 || data[i+2] == 0xA9) {
-				return i, 3
-			}
+	at = -1
+	for _, end := range lineEnds {
+		if i := bytes.Index(data, end); i >= 0 {
+			at, width, data = i, len(end), data[:i]
 		}
 	}
-	return -1, 0
+	return at, width
 }
+
+// lineEnds are the bytes that end a line, the most frequent first.
+//
+//nolint:gochecknoglobals // read-only table
+var lineEnds = [][]byte{[]byte("\n"), []byte("\r"), []byte("\u0085"), []byte("\u2028"), []byte("\u2029")}

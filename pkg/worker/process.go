@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/fault"
 )
 
 // process is one incarnation of a worker's process: its group and its output.
@@ -105,6 +106,9 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	readers.Go(func() { read(stdout, "stdout", streams.stdout, zerolog.InfoLevel) })
 	readers.Go(func() { read(stderr, "stderr", streams.stderr, zerolog.WarnLevel) })
 	_ = p.cmd.Wait() // the status is in ProcessState
+	// What it left behind in its group goes with it, before the number of the
+	// group can belong to somebody else.
+	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
 	close(p.exited)
 	deadline := time.Now().Add(drainTime)
 	_ = stdout.SetReadDeadline(deadline) // fails only when it was closed already
@@ -120,15 +124,19 @@ func (p *process) mark() {
 	}
 }
 
-// errStreamClosed and errBootTimeout have the texts of 0.12.
-var (
-	errStreamClosed = errors.New("Backend stream closed.")                       //nolint:staticcheck,revive // 0.12's text
-	errBootTimeout  = errors.New("Backend worker startup time out.")             //nolint:staticcheck,revive // 0.12's text
-	errNoAnswer     = errors.New("Backend worker did not respond in given time") //nolint:staticcheck,revive // 0.12's text
+// How a start fails, in 0.12's words.
+const (
+	errNoProcess    = "Failed start worker process"
+	errStreamClosed = "Backend stream closed."
+	errBootTimeout  = "Backend worker startup time out."
+	errConnect      = "Failed to connect to worker."
+	errConnectLate  = "Worker failed to initialize within 2 mins"
+	errNoAnswer     = "Backend worker did not respond in given time"
 )
 
 // waitReady blocks until every rank has said that it listens, the process has
-// ended (WRK-D27), or the time is over.
+// ended (WRK-D27), or the time is over. The error is a fault of kind Worker, or
+// the cause of ctx.
 func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -140,9 +148,9 @@ func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 			if len(p.marked) > 0 {
 				continue
 			}
-			return errStreamClosed
+			return fault.New(fault.Worker, errStreamClosed)
 		case <-timer.C:
-			return errBootTimeout
+			return fault.New(fault.Worker, errBootTimeout)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -163,19 +171,24 @@ func (p *process) pid() int {
 // shows it; 0.12 takes it for the work of the out-of-memory killer (WRK §13).
 const killedStatus = 137
 
-// outOfMemory reports whether the process has already ended as if killed from
+// killed reports whether the process has already ended as if killed from
 // outside.
-func (p *process) outOfMemory() bool {
-	select {
-	case <-p.exited:
-	default:
+func (p *process) killed() bool {
+	if !p.ended() {
 		return false
 	}
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !ok {
+	return ok && (status.ExitStatus() == killedStatus || status.Signaled() && status.Signal() == syscall.SIGKILL)
+}
+
+// ended reports whether the process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
 		return false
 	}
-	return status.ExitStatus() == killedStatus || status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
 // The rungs of the stop ladder.
@@ -185,33 +198,30 @@ const (
 )
 
 // stop climbs the ladder; the connection was closed before. It returns when the
-// process has ended or limit is over.
+// process has ended and its output was read, or limit is over.
 func (p *process) stop(ctx context.Context, limit time.Duration) error {
-	if p.waitExit(ctx, closeGrace) {
-		return p.sweep()
-	}
-	signalGroup(p.cmd.Process.Pid, syscall.SIGTERM)
-	if p.waitExit(ctx, termGrace) {
-		return p.sweep()
+	if !p.waitExit(ctx, closeGrace) {
+		p.signal(syscall.SIGTERM)
+		p.waitExit(ctx, termGrace)
 	}
 	return p.kill(limit)
 }
 
-// kill ends the group at once and waits for the process.
+// kill ends the group at once, if it has not ended, and waits for the process.
 func (p *process) kill(limit time.Duration) error {
-	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
-	if p.endedWithin(limit) {
-		return p.sweep()
+	p.signal(syscall.SIGKILL)
+	if !p.endedWithin(limit) {
+		return fmt.Errorf("worker process %d did not end within %v", p.cmd.Process.Pid, limit)
 	}
-	return fmt.Errorf("worker process %d did not end within %v", p.cmd.Process.Pid, limit)
-}
-
-// sweep kills what the process left behind in its group and waits for its
-// output.
-func (p *process) sweep() error {
-	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.done
 	return nil
+}
+
+// signal sends s to the group of a process that has not ended.
+func (p *process) signal(s syscall.Signal) {
+	if !p.ended() {
+		signalGroup(p.cmd.Process.Pid, s)
+	}
 }
 
 // waitExit reports whether the process ended within limit; ctx cuts it short.
@@ -220,11 +230,10 @@ func (p *process) waitExit(ctx context.Context, limit time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-p.exited:
-		return true
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return false
+	return p.ended()
 }
 
 // endedWithin is waitExit for moments that no caller may cut short.

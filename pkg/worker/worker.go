@@ -2,8 +2,7 @@ package worker
 
 import (
 	"context"
-	"errors"
-	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,13 +10,13 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
-	"github.com/torchserve-go/torchserve/pkg/wire"
 )
 
 // Logger names of 0.12 that a worker writes to.
 const (
 	LogThread    = "org.pytorch.serve.wlm.WorkerThread"
 	LogLifeCycle = "org.pytorch.serve.wlm.WorkerLifeCycle"
+	LogBatch     = "org.pytorch.serve.wlm.BatchAggregator"
 	LogModel     = "MODEL_LOG"
 )
 
@@ -61,187 +60,80 @@ type Config struct {
 	Log func(name, thread string) zerolog.Logger
 }
 
-// bootLimit is the least time that a process gets to say that it listens; a
-// longer startup time-out extends it (SCH-D8).
-const bootLimit = 2 * time.Minute
+// Name is the name of a worker in logs, metrics and thread fields.
+func Name(port int, a model.Archive) string {
+	return "W-" + strconv.Itoa(port) + "-" + a.ID()
+}
 
 // Worker is one worker of a model version.
 type Worker struct {
-	cfg     Config
-	name    string // W-9000-mnist_1.0
-	machine Machine
-	log     zerolog.Logger // thread's own
-	cycle   zerolog.Logger
+	cfg      Config
+	name     string // W-9000-mnist_1.0
+	machine  Machine
+	log      zerolog.Logger // thread's own
+	cycle    zerolog.Logger
+	batchLog zerolog.Logger
+	gone     chan struct{} // closed: what Done returns when there is no process
 
-	conn      *conn  // of the slot's goroutine only
-	streaming []bool // per job of the batch in work; reused
+	// Of the slot's goroutine.
+	streamed []bool // per job of the batch in work; reused
+	ruined   bool   // the incarnation has failed: no politeness
 
-	mu        sync.Mutex // Protects fields below
+	mu        sync.Mutex // Protects fields below; conn is written by the slot's goroutine only
+	conn      *conn
 	proc      *process
 	lastError string
 }
 
 // New returns a worker whose process is not started.
 func New(cfg Config) *Worker {
-	w := &Worker{cfg: cfg, name: Name(cfg.Port, cfg.Archive)}
+	w := &Worker{cfg: cfg, name: Name(cfg.Port, cfg.Archive), gone: make(chan struct{})}
 	w.log = cfg.Log(LogThread, w.name)
 	w.cycle = cfg.Log(LogLifeCycle, w.name)
+	w.batchLog = cfg.Log(LogBatch, w.name)
+	close(w.gone)
 	return w
 }
 
-// Start brings up an incarnation: process, connection, loaded model. It blocks
-// until then, until the start has failed, or until ctx ends; after an error
-// nothing of the incarnation is left and the state is Stopped. The error is a
-// fault of kind Worker whose Status is that of the load (500, or 507 for out of
-// memory) and whose Details are the last words of the process.
-func (w *Worker) Start(ctx context.Context) error {
-	began := time.Now()
-	err := w.start(ctx)
-	if err == nil {
-		w.cfg.Metrics.WorkerLoadTime(w.name, time.Since(began))
-		w.remember("")
+// Done returns a channel that is closed when the process of the current
+// incarnation has ended; without an incarnation it is closed already. Ask again
+// after every Start.
+func (w *Worker) Done() <-chan struct{} {
+	if p := w.process(); p != nil {
+		return p.exited
+	}
+	return w.gone
+}
+
+// Interrupt cuts the exchange in work short: its jobs are answered with Worker
+// died. and Exchange returns, after which the incarnation must be stopped. It
+// does not block, does nothing when there is no connection, and is safe for
+// concurrent use.
+func (w *Worker) Interrupt() {
+	w.mu.Lock()
+	c := w.conn
+	w.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+}
+
+// Stop ends the incarnation and blocks until its process has ended: politely,
+// or at once if it has failed an exchange. ctx cuts the polite rungs of the
+// ladder short, not the last one. Without an incarnation nothing happens. The
+// error is a fault of kind CleanupTimeout; the process was killed then, but has
+// not ended within StopLimit.
+func (w *Worker) Stop(ctx context.Context) error {
+	if w.process() == nil {
 		return nil
 	}
-	failure := w.startFailure(err)
-	w.log.Error().Msg("Backend worker error\n" + initializationError + ": " + failure.Message)
-	w.log.Warn().Msgf("Load model failed: %s, error: Worker died.", w.cfg.Archive.Name)
-	w.remember(failure.Details)
-	w.end(func(p *process) error { return p.kill(w.cfg.StopLimit) })
 	w.move(Stopped)
-	return failure
-}
-
-// initializationError is the class name under which 0.12 logs a failed start;
-// scripts look for it (LOG-046).
-const initializationError = "org.pytorch.serve.wlm.WorkerInitializationException"
-
-func (w *Worker) start(ctx context.Context) error {
-	if err := w.spawn(); err != nil {
-		return err
-	}
-	p := w.process()
-	if err := p.waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup)); err != nil {
-		return err
-	}
-	w.move(Started)
-	if err := w.connect(ctx); err != nil {
-		return err
-	}
-	return w.load(ctx)
-}
-
-func (w *Worker) spawn() error {
-	args, err := w.cfg.Launch.command(w.cfg.Port, w.cfg.Archive, w.cfg.Settings)
-	if err != nil {
-		return err
-	}
-	w.cycle.Debug().Msg("Worker cmdline: " + cmdline(args))
-	env := w.cfg.Launch.environ(w.cfg.Archive, w.cfg.Env...)
-	p, err := spawn(args, w.cfg.Archive.Dir, env, 1, streamLog{
-		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
-		stderr: w.cfg.Log(LogModel, w.name+"-stderr"),
-		ended: func(stream string) {
-			w.cycle.Info().Msg("Stopped Scanner - " + w.name + "-" + stream)
-		},
-		metric: w.cfg.Metrics.Line,
-	})
-	if err != nil {
-		return err
-	}
-	w.mu.Lock()
-	w.proc = p
-	w.mu.Unlock()
-	return nil
-}
-
-func (w *Worker) connect(ctx context.Context) error {
-	network, address := w.cfg.Launch.address(w.cfg.Port)
-	shown := address
-	if network == "tcp" {
-		shown = "/" + address
-	}
-	w.log.Info().Msg("Connecting to: " + shown)
-	ctx, cancel := context.WithTimeout(ctx, bootLimit)
-	defer cancel()
-	c, err := dial(ctx, network, address, w.cfg.MaxResponse)
-	w.conn = c
-	return err
-}
-
-func (w *Worker) load(ctx context.Context) error {
-	a := w.cfg.Archive
-	w.flushing("LOAD", 1)
-	defer closeOnCancel(ctx, w.conn)()
-	r, err := w.conn.load(wire.Load{
-		ModelName:           string(a.Name),
-		ModelPath:           a.Dir,
-		BatchSize:           w.cfg.Settings.Batching.Size,
-		Handler:             a.Handler,
-		GPU:                 w.cfg.GPU,
-		Envelope:            a.Envelope,
-		LimitMaxImagePixels: w.cfg.Launch.LimitPixels,
-	}, w.cfg.Settings.Timeouts.Startup)
-	if err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	err := w.end(func(p *process) error {
+		if w.ruined {
+			return p.kill(w.cfg.StopLimit)
 		}
-		return err
-	}
-	if r.Code != 200 {
-		w.move(Failed)
-		return fault.Wrap(fault.Worker, r.Message, &loadRefused{code: r.Code})
-	}
-	w.move(ModelLoaded)
-	return nil
-}
-
-// loadRefused is a load that was answered with an error code.
-type loadRefused struct{ code int }
-
-func (l *loadRefused) Error() string { return "the worker could not load the model" }
-
-// closeOnCancel closes c when ctx ends, until the returned function is called:
-// a blocked read has no other way to notice.
-func closeOnCancel(ctx context.Context, c *conn) (stop func() bool) {
-	return context.AfterFunc(ctx, c.close)
-}
-
-// startFailure turns the error of a start into what callers and clients see.
-func (w *Worker) startFailure(err error) *fault.Error {
-	f := &fault.Error{Op: "start worker", Subject: w.name, Kind: fault.Worker, Status: 500, Message: err.Error(), Err: err}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		f.Message = errNoAnswer.Error()
-	}
-	var refused *loadRefused
-	if errors.As(err, &refused) {
-		f.Status, f.Message = clientStatus(refused.code), fault.Message(err)
-	}
-	p := w.process()
-	if p == nil {
-		f.Message = "Failed start worker process"
-		f.Details = err.Error()
-		return f
-	}
-	if p.endedWithin(exitNotice) && p.outOfMemory() {
-		f.Status = 507
-	}
-	f.Details = p.out.lastWords()
-	return f
-}
-
-// exitNotice is how long a closed connection waits for the reaper's word on how
-// the process ended.
-const exitNotice = 500 * time.Millisecond
-
-// Done returns a channel that is closed when the process of the current
-// incarnation has ended.
-func (w *Worker) Done() <-chan struct{} { return w.process().exited }
-
-// Stop ends the incarnation politely and blocks until its process has ended.
-// ctx cuts the polite rungs of the ladder short, not the last one. The error is
-// a fault of kind CleanupTimeout.
-func (w *Worker) Stop(ctx context.Context) error {
-	err := w.end(func(p *process) error { return p.stop(ctx, w.cfg.StopLimit) })
+		return p.stop(ctx, w.cfg.StopLimit)
+	})
 	if err != nil {
 		return fault.Wrap(fault.CleanupTimeout, "", err)
 	}
@@ -255,7 +147,7 @@ func (w *Worker) Retire() { w.move(ScaledDown) }
 func (w *Worker) end(stop func(*process) error) error {
 	if w.conn != nil {
 		w.conn.close()
-		w.conn = nil
+		w.connected(nil)
 	}
 	p := w.process()
 	if p == nil {
@@ -265,9 +157,7 @@ func (w *Worker) end(stop func(*process) error) error {
 	if network, path := w.cfg.Launch.address(w.cfg.Port); network == "unix" {
 		removeSocket(path)
 	}
-	w.mu.Lock()
-	w.proc = nil
-	w.mu.Unlock()
+	w.spawned(nil)
 	return err
 }
 
@@ -298,6 +188,18 @@ func (w *Worker) process() *process {
 	return w.proc
 }
 
+func (w *Worker) spawned(p *process) {
+	w.mu.Lock()
+	w.proc = p
+	w.mu.Unlock()
+}
+
+func (w *Worker) connected(c *conn) {
+	w.mu.Lock()
+	w.conn = c
+	w.mu.Unlock()
+}
+
 func (w *Worker) remember(lastError string) {
 	w.mu.Lock()
 	w.lastError = lastError
@@ -315,10 +217,4 @@ func (w *Worker) move(to State) {
 		return
 	}
 	w.log.Debug().Msgf("%s State change %v -> %v", w.name, from, to)
-}
-
-func (w *Worker) flushing(command string, n int) {
-	if e := w.log.Debug(); e.Enabled() {
-		e.Msgf("Flushing req.cmd %s repeats %d to backend at: %d", command, n, time.Now().UnixMilli())
-	}
 }

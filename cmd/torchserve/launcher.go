@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/torchserve-go/torchserve/pkg/config"
+)
+
+// launcher carries out one call of the command (CLI §2).
+type launcher struct {
+	stdout, stderr io.Writer
+	pids           pidFile
+}
+
+// run decides what to do and returns the exit code.
+func (l *launcher) run(ctx context.Context, in invocation) int {
+	pid, exists := l.pids.read()
+	if exists && pid == 0 {
+		l.say("Removing orphan pid file.")
+		if err := l.pids.remove(); err != nil {
+			return l.fail(err)
+		}
+	}
+	switch {
+	case in.version:
+		l.say("TorchServe Version is %s", version)
+		return exitOK
+	case in.stop:
+		return l.stop(pid, in.foreground)
+	case pid != 0:
+		l.say("TorchServe is already running, please use torchserve --stop to stop TorchServe.")
+		return exitFailed
+	}
+	cfg, err := l.configure(in.flags)
+	if err != nil {
+		l.say("%v", err)
+		_, _ = fmt.Fprintln(l.stderr, "torchserve: error: not started, because of the configuration")
+		return exitFailed
+	}
+	_, child := os.LookupEnv(reportVariable)
+	if cfg.Source.JVMArgs != "" && !child {
+		l.say("Warning: TorchServe is using non-default JVM parameters: %s", cfg.Source.JVMArgs)
+	}
+	if in.foreground {
+		return l.serve(ctx, cfg)
+	}
+	return l.background()
+}
+
+// configure loads the configuration from everything that this process was
+// given.
+func (l *launcher) configure(flags config.Flags) (config.Config, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return config.Config{}, fmt.Errorf("working directory: %w", err)
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		executable = "" // the interpreter is then looked for on PATH only
+	}
+	return config.Load(config.Sources{
+		Flags:      flags,
+		Environ:    os.Environ(),
+		Dir:        dir,
+		Executable: executable,
+		CPUs:       runtime.GOMAXPROCS(0),
+		Resolve:    resolve,
+	})
+}
+
+// fail reports an error that no script of 0.12 knows.
+func (l *launcher) fail(err error) int {
+	_, _ = fmt.Fprintf(l.stderr, "torchserve: error: %v\n", err)
+	return exitFailed
+}
+
+// stopLimit bounds the waiting of --stop --foreground.
+const stopLimit = 60 * time.Second
+
+// stop ends the server that the pid file names (CLI §4).
+func (l *launcher) stop(pid int, wait bool) int {
+	if pid == 0 {
+		l.say("TorchServe is not currently running.")
+		return exitOK
+	}
+	switch err := syscall.Kill(pid, syscall.SIGTERM); {
+	case errors.Is(err, syscall.EPERM):
+		l.say("TorchServe is running as another user and cannot be stopped.")
+		return exitFailed
+	case err != nil:
+		l.say("TorchServe already stopped.")
+		return l.forget()
+	}
+	// compat(0.12): the key file of this directory goes at once (CLI §4); the server removes its own.
+	if err := os.Remove("key_file.json"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		_, _ = fmt.Fprintf(l.stderr, "torchserve: warning: %v\n", err)
+	}
+	if !wait {
+		l.say("TorchServe has stopped.")
+		return l.forget()
+	}
+	if !ended(pid, stopLimit) {
+		l.say("Stopping TorchServe took too long.")
+		_ = l.forget()
+		return exitFailed
+	}
+	return l.forget()
+}
+
+func (l *launcher) forget() int {
+	if err := l.pids.remove(); err != nil {
+		return l.fail(err)
+	}
+	return exitOK
+}
+
+// ended waits for the end of a process that is no child of ours: there is no
+// event for it, so it is looked at now and then.
+func ended(pid int, limit time.Duration) bool {
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	for {
+		if _, alive := processArgs(pid); !alive {
+			return true
+		}
+		select {
+		case <-look.C:
+		case <-late.C:
+			return false
+		}
+	}
+}

@@ -1,0 +1,292 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxJSONDepth is how deep arrays and objects may nest.
+const maxJSONDepth = 255
+
+// scalar is a string, number or boolean of a lenient document, as its text:
+// 0.12 takes any of them where a string is expected.
+type scalar string
+
+// parseLenient reads one JSON document the way 0.12 does (MAR §2.2). It admits
+// comments, unquoted and single-quoted texts, ";" for "," and "=" or "=>" for
+// ":"; nothing but white space may follow the document. Values are nil,
+// scalar, []any and map[string]any.
+func parseLenient(text string) (any, error) {
+	p := &lenient{text: strings.TrimPrefix(text, "\ufeff")}
+	v, err := p.value(0)
+	if err != nil {
+		return nil, fmt.Errorf("at byte %d: %w", p.at, err)
+	}
+	if rest := strings.TrimLeft(p.text[p.at:], " \t\r\n"); rest != "" {
+		return nil, fmt.Errorf("at byte %d: text after the document", p.at)
+	}
+	return v, nil
+}
+
+var errEnd = errors.New("unexpected end")
+
+type lenient struct {
+	text string
+	at   int
+}
+
+// peek skips white space and comments and returns the next byte, or 0 at the
+// end.
+func (p *lenient) peek() (byte, error) {
+	for p.at < len(p.text) {
+		switch c := p.text[p.at]; {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			p.at++
+		case c == '#' || strings.HasPrefix(p.text[p.at:], "//"):
+			p.skipLine()
+		case strings.HasPrefix(p.text[p.at:], "/*"):
+			end := strings.Index(p.text[p.at+2:], "*/")
+			if end < 0 {
+				return 0, errors.New("comment without an end")
+			}
+			p.at += 2 + end + 2
+		default:
+			return c, nil
+		}
+	}
+	return 0, nil
+}
+
+func (p *lenient) skipLine() {
+	end := strings.IndexAny(p.text[p.at:], "\r\n")
+	if end < 0 {
+		end = len(p.text) - p.at
+	}
+	p.at += end
+}
+
+func (p *lenient) value(depth int) (any, error) {
+	if depth > maxJSONDepth {
+		return nil, errors.New("nested too deeply")
+	}
+	c, err := p.peek()
+	if err != nil {
+		return nil, err
+	}
+	switch c {
+	case 0:
+		return nil, errEnd
+	case '{':
+		return p.object(depth)
+	case '[':
+		return p.array(depth)
+	case '"', '\'':
+		s, err := p.quoted(c)
+		return scalar(s), err
+	}
+	word := p.word()
+	switch {
+	case word == "":
+		return nil, errors.New("a value is missing")
+	case strings.EqualFold(word, "null"):
+		return nil, nil
+	default:
+		return scalar(word), nil
+	}
+}
+
+func (p *lenient) object(depth int) (any, error) {
+	members := make(map[string]any)
+	p.at++
+	c, err := p.peek()
+	if err != nil {
+		return nil, err
+	}
+	if c == '}' {
+		p.at++
+		return members, nil
+	}
+	for {
+		name, err := p.name()
+		if err != nil {
+			return nil, err
+		}
+		if members[name], err = p.value(depth + 1); err != nil {
+			return nil, err
+		}
+		c, err := p.peek()
+		switch {
+		case err != nil:
+			return nil, err
+		case c == '}':
+			p.at++
+			return members, nil
+		case c != ',' && c != ';':
+			return nil, errors.New("an object without an end")
+		}
+		p.at++
+	}
+}
+
+// name reads the name of a member and the sign after it.
+func (p *lenient) name() (string, error) {
+	c, err := p.peek()
+	if err != nil {
+		return "", err
+	}
+	var name string
+	if c == '"' || c == '\'' {
+		if name, err = p.quoted(c); err != nil {
+			return "", err
+		}
+	} else if name = p.word(); name == "" {
+		return "", errors.New("a name is missing")
+	}
+	c, err = p.peek()
+	switch {
+	case err != nil:
+		return "", err
+	case c == ':':
+		p.at++
+	case c == '=':
+		p.at++
+		if strings.HasPrefix(p.text[p.at:], ">") {
+			p.at++
+		}
+	default:
+		return "", errors.New("a name without a value")
+	}
+	return name, nil
+}
+
+// array reads an array; a missing element is null.
+func (p *lenient) array(depth int) (any, error) {
+	list := []any{}
+	p.at++
+	for {
+		c, err := p.peek()
+		switch {
+		case err != nil:
+			return nil, err
+		case c == ']':
+			p.at++
+			return list, nil
+		case c == ',' || c == ';':
+			p.at++
+			list = append(list, nil)
+			continue
+		}
+		v, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+		c, err = p.peek()
+		switch {
+		case err != nil:
+			return nil, err
+		case c == ',' || c == ';':
+			p.at++
+		case c != ']':
+			return nil, errors.New("an array without an end")
+		}
+	}
+}
+
+// word reads an unquoted text.
+func (p *lenient) word() string {
+	rest := p.text[p.at:]
+	end := strings.IndexAny(rest, "/\\;#={}[]:, \t\f\r\n")
+	if end < 0 {
+		end = len(rest)
+	}
+	p.at += end
+	return rest[:end]
+}
+
+// quoted reads a text that ends with the given quote.
+func (p *lenient) quoted(quote byte) (string, error) {
+	p.at++
+	var b strings.Builder
+	for p.at < len(p.text) {
+		c := p.text[p.at]
+		p.at++
+		switch c {
+		case quote:
+			return b.String(), nil
+		case '\\':
+			r, err := p.escaped()
+			if err != nil {
+				return "", err
+			}
+			b.WriteRune(r)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", errEnd
+}
+
+// escaped reads what follows a backslash. Half of a surrogate pair becomes the
+// replacement character.
+func (p *lenient) escaped() (rune, error) {
+	if p.at == len(p.text) {
+		return 0, errEnd
+	}
+	c := p.text[p.at]
+	p.at++
+	switch c {
+	case 'b':
+		return '\b', nil
+	case 'f':
+		return '\f', nil
+	case 'n':
+		return '\n', nil
+	case 'r':
+		return '\r', nil
+	case 't':
+		return '\t', nil
+	case '"', '\'', '\\', '/', '\n':
+		return rune(c), nil
+	case 'u':
+		return p.unicode()
+	default:
+		return 0, fmt.Errorf("unknown escape %q", c)
+	}
+}
+
+func (p *lenient) unicode() (rune, error) {
+	first, err := p.hex()
+	if err != nil || !utf16.IsSurrogate(first) {
+		return first, err
+	}
+	before := p.at
+	if strings.HasPrefix(p.text[p.at:], `\u`) {
+		p.at += 2
+		second, err := p.hex()
+		if err != nil {
+			return 0, err
+		}
+		if r := utf16.DecodeRune(first, second); r != utf8.RuneError {
+			return r, nil
+		}
+		p.at = before
+	}
+	return utf8.RuneError, nil
+}
+
+func (p *lenient) hex() (rune, error) {
+	if len(p.text)-p.at < 4 {
+		return 0, errEnd
+	}
+	v, err := strconv.ParseUint(p.text[p.at:p.at+4], 16, 16)
+	if err != nil {
+		return 0, errors.New("not a character number")
+	}
+	p.at += 4
+	return rune(v), nil
+}

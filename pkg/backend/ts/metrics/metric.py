@@ -1,0 +1,70 @@
+"""Single values as 0.11 and older reported them; new code uses context.metrics."""
+
+from __future__ import annotations
+
+import collections
+import time
+from typing import Any, Dict, Optional, Sequence
+
+from ts.lines import OUTPUT
+from ts.metrics.caching_metric import host_name
+from ts.metrics.metric_type_enum import MetricTypes
+from ts.metrics.unit import Units
+
+
+class Metric:
+    """A value with its name, unit and dimensions."""
+
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        unit: Optional[str],
+        dimensions: Sequence[Any],
+        request_id: Optional[str] = None,
+        metric_method: Optional[str] = None,
+    ) -> None:
+        self.name = name
+        self.unit = Units().translated(unit)
+        self.value = value
+        self.dimensions = dimensions
+        self.request_id = request_id
+        self.metric_method = metric_method
+        self.metric_type = MetricTypes.COUNTER
+
+    def update(self, value: Any) -> None:
+        """Set the value and report it."""
+        self.value = value
+        OUTPUT.write("[METRICS]" + self._line("|#type:%s" % self.metric_type.name))
+
+    def reset(self) -> None:
+        """Set the value to 0 and report it."""
+        self.update(0)
+
+    def __str__(self) -> str:
+        return self._line("")
+
+    def _line(self, type_part: str) -> str:
+        dimensions = ",".join(map(str, self.dimensions))
+        line = "%s.%s:%s|#%s%s|#hostname:%s,%d" % (
+            self.name,
+            self.unit,
+            self.value,
+            dimensions,
+            type_part,
+            host_name(),
+            time.time(),
+        )
+        return line + "," + self.request_id if self.request_id else line
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the metric for JSON."""
+        return collections.OrderedDict(
+            MetricName=self.name,
+            Value=self.value,
+            Unit=self.unit,
+            Dimensions=self.dimensions,
+            Timestamp=int(time.time()),
+            HostName=host_name(),
+            RequestId=self.request_id,
+        )

@@ -1,0 +1,1 @@
+"""The built-in handlers; a handler string that names no module of the archive names one of these."""

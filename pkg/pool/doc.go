@@ -1,0 +1,31 @@
+// Package pool is one model version at work: its queue, its workers, and the
+// pacing of their restarts (reference: scheduling.md §3 to §11).
+//
+// A Pool accepts jobs while it has a worker that runs or may come back, and
+// every accepted job gets exactly one final answer: from a worker, or as Busy
+// when no worker is left to give one.
+//
+// # Life of a worker
+//
+// Each worker is driven by one goroutine, its slot:
+//
+//	            +----------------- back-off <---------------+
+//	            v                                           |
+//	Scale --> start --loaded--> collect <--> exchange       | window open
+//	            |                  |  died       | died     |
+//	            +-----failed-------+-------------+----> stop the process
+//	                                                        | window over
+//	            retired (from anywhere)                     v
+//	               |                                     give up
+//	               v                                        |
+//	            scaled down, process stopped <---retired----+
+//
+// A batch that was sent is finished before a retired worker stops; a batch that
+// could not be sent goes back to the head of the queue. A worker that gave up
+// stays in the list, shown as stopped, until workers are scaled again.
+//
+// # Concurrency
+//
+// New starts nothing. Scale starts slots, and Close ends them and has waited
+// for all of them when it returns. All methods are safe for concurrent use.
+package pool

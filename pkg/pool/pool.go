@@ -1,0 +1,288 @@
+package pool
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/batch"
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
+	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/worker"
+)
+
+// LogModel is the logger name of 0.12 that admission writes to; the lines of
+// slots go to worker.LogThread.
+const LogModel = "org.pytorch.serve.wlm.Model"
+
+// Worker is one worker as a slot drives it. Start, Exchange and Stop are called
+// by one goroutine at a time, the others by any.
+type Worker interface {
+	// Start brings up an incarnation of the process and blocks until its model
+	// is loaded; after an error nothing of it is left.
+	Start(ctx context.Context) error
+	// Exchange sends a batch and blocks until it is answered completely. After
+	// an error the jobs were answered, unless worker.Unsent says otherwise.
+	Exchange(jobs []*job.Job) error
+	// Stop blocks until the process of an incarnation has ended; ctx cuts its
+	// politeness short. Without an incarnation nothing happens.
+	Stop(ctx context.Context) error
+	// Interrupt makes a running Exchange fail at once.
+	Interrupt()
+	// Retire marks the worker as stopped for good.
+	Retire()
+	// Done returns a channel that is closed when the process of the started
+	// incarnation has ended.
+	Done() <-chan struct{}
+	State() worker.State
+	Status() model.WorkerStatus
+}
+
+// Slot is one place for a worker: its number and id, its device and what its
+// environment holds beside that of all workers.
+type Slot struct {
+	Port int
+	GPU  int // -1: none
+	Env  []string
+}
+
+// Metrics is told what happens. Implementations must return at once and be safe
+// for concurrent use.
+type Metrics interface {
+	// QueueTime is called for each job that is handed to a worker, with the
+	// time that it was queued. ref is as the client named it.
+	QueueTime(ref model.Ref, waited time.Duration)
+}
+
+// NoMetrics does nothing.
+type NoMetrics struct{}
+
+// QueueTime does nothing.
+func (NoMetrics) QueueTime(model.Ref, time.Duration) {}
+
+// Config describes one pool. It is not changed after New.
+type Config struct {
+	Archive  model.Archive
+	Settings model.Settings
+	// Assign chooses the port and device of a new worker; it is called once
+	// per worker ever created.
+	Assign func() Slot
+	// Release is told that the worker of a slot is gone for good; nil: nobody.
+	Release func(Slot)
+	// NewWorker makes a worker whose process is not started.
+	NewWorker func(Slot) Worker
+	// StopLimit is how long Close lets the batches in flight finish
+	// (unregister_model_timeout).
+	StopLimit time.Duration
+	Metrics   Metrics // nil: NoMetrics
+	// Log makes the logger with this name and thread.
+	Log func(name, thread string) zerolog.Logger
+}
+
+// Pool is one model version at work.
+type Pool struct {
+	cfg     Config
+	queue   *batch.Queue
+	tickets *tickets // nil: every job is admitted that finds a place
+	log     zerolog.Logger
+
+	refusing atomic.Bool   // draining or closed
+	drain    sync.Once     // closes draining
+	draining chan struct{} // closed: batches are not waited for any more
+	holding  atomic.Int64  // slots that may hold jobs
+	settled  chan struct{} // holds one token: holding or the queue has shrunk
+	alive    atomic.Int64  // slots that run or may come back
+
+	turn chan struct{} // holds one token: the turn to change the workers
+
+	mu      sync.Mutex // Protects fields below
+	workers model.Workers
+	slots   []*slot // ascending by creation
+	leaving []*slot // retired, not yet gone
+	closed  bool
+}
+
+// New returns a pool without workers; it starts nothing.
+func New(cfg Config) *Pool {
+	if cfg.Metrics == nil {
+		cfg.Metrics = NoMetrics{}
+	}
+	p := &Pool{
+		cfg:      cfg,
+		queue:    batch.NewQueue(cfg.Settings.QueueSize),
+		log:      cfg.Log(LogModel, "pool"),
+		draining: make(chan struct{}),
+		settled:  make(chan struct{}, 1), // a second signal would say nothing new
+		turn:     make(chan struct{}, 1), // one turn exists
+	}
+	if cfg.Settings.JobTicket {
+		p.tickets = &tickets{}
+	}
+	p.turn <- struct{}{}
+	return p
+}
+
+// busy is the refusal of a job; the edge words it, because the text depends on
+// what the client named.
+func busy() error { return fault.New(fault.Busy, "") }
+
+// Submit queues j and returns at once; replies reach j's sink later. It returns
+// the cause of ctx if that has ended already, or a fault of kind Busy with an
+// empty message when the queue is full, no worker runs or may come back, no
+// idle worker has a ticket for j, or the pool is stopping; j's sink is then
+// never called. Later the end of ctx has no effect: who gives j up abandons it.
+func (p *Pool) Submit(ctx context.Context, j *job.Job) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if p.refusing.Load() || p.alive.Load() == 0 {
+		return busy()
+	}
+	if p.tickets != nil && !p.tickets.admit(j) {
+		p.log.Info().Msg("There are no job tickets available")
+		return busy()
+	}
+	if err := p.queue.Put(j); err != nil {
+		if p.tickets != nil {
+			p.tickets.withdraw(j)
+		}
+		return err
+	}
+	p.sweep() // the last worker may have left meanwhile
+	return nil
+}
+
+// sweep answers everything that is queued when no worker is left to do it.
+func (p *Pool) sweep() {
+	if p.alive.Load() > 0 {
+		return
+	}
+	for _, j := range p.queue.Drain() {
+		j.Fail(busy())
+	}
+	p.settle()
+}
+
+// limits are those of a batch; an eager worker takes what is there at once.
+func (p *Pool) limits() batch.Limits {
+	b := p.cfg.Settings.Batching
+	if b.Eager {
+		b.Delay = 0
+	}
+	return batch.Limits{Size: b.Size, Delay: b.Delay}
+}
+
+func (p *Pool) isDraining() bool {
+	select {
+	case <-p.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// putBack returns jobs that were never sent to the head of the queue.
+func (p *Pool) putBack(jobs []*job.Job) {
+	if p.tickets != nil {
+		p.tickets.promise(jobs)
+	}
+	for _, j := range p.queue.Return(jobs) {
+		j.Fail(busy())
+	}
+	p.sweep()
+}
+
+// release notes that a slot holds no jobs any more.
+func (p *Pool) release() {
+	if p.holding.Add(-1) == 0 {
+		p.settle()
+	}
+}
+
+// settle tells Drain to look again.
+func (p *Pool) settle() {
+	select {
+	case p.settled <- struct{}{}:
+	default: // the token is there already
+	}
+}
+
+// Status returns the model version as describe shows it, but for what only the
+// registry knows. Its workers are in ascending order and exclude those that
+// were scaled away.
+func (p *Pool) Status() model.Status {
+	s := model.Status{Archive: p.cfg.Archive, Settings: p.cfg.Settings.Clone()}
+	s.QueuePending, s.QueueCapacity = p.queue.Waiting()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Settings.Workers = p.workers
+	s.GaveUp = len(p.slots) > 0 && p.alive.Load() == 0
+	s.Workers = make([]model.WorkerStatus, 0, len(p.slots))
+	for _, slot := range p.slots {
+		w := slot.worker.Status()
+		w.Created = slot.created
+		s.Workers = append(s.Workers, w)
+	}
+	return s
+}
+
+// Workers returns the number of workers that was last asked for.
+func (p *Pool) Workers() model.Workers {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.workers
+}
+
+// Running returns the number of workers that are starting or loaded (SCH §3).
+func (p *Pool) Running() int {
+	running, _ := p.count(func(s *slot) bool {
+		switch s.worker.State() {
+		case worker.None, worker.Started, worker.ModelLoaded:
+			return true
+		case worker.Failed, worker.Stopped, worker.ScaledDown:
+			return false
+		default:
+			return false
+		}
+	})
+	return running
+}
+
+// Healthy reports whether as many workers as wanted at least have not failed,
+// or not for longer than the window of restarts. Workers that never loaded yet
+// are healthy (SCH §6).
+func (p *Pool) Healthy() bool {
+	now := time.Now()
+	healthy, least := p.count(func(s *slot) bool { return s.healthy(now) })
+	return healthy >= least
+}
+
+// Ready reports whether as many workers as wanted at least are loaded.
+func (p *Pool) Ready() bool {
+	loaded, least := p.count(isLoaded)
+	return loaded >= least
+}
+
+// Loaded reports whether a worker is loaded.
+func (p *Pool) Loaded() bool {
+	loaded, _ := p.count(isLoaded)
+	return loaded > 0
+}
+
+func isLoaded(s *slot) bool { return s.worker.State() == worker.ModelLoaded }
+
+// count returns how many workers are as asked, and the wanted minimum.
+func (p *Pool) count(is func(*slot) bool) (n, least int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.slots {
+		if is(s) {
+			n++
+		}
+	}
+	return n, p.workers.Min
+}

@@ -1,0 +1,300 @@
+package pool_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
+	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/pool"
+)
+
+func TestSubmit(t *testing.T) {
+	t.Run("a pool without workers refuses", func(t *testing.T) {
+		bubble(t, &team{}, base(), func(t *testing.T, p *pool.Pool) {
+			refused(t, p)
+		})
+	})
+	t.Run("SCH-002 a job waits for a worker that is booting", func(t *testing.T) {
+		tm := &team{load: 5 * time.Second, work: time.Second}
+		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+			progress, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			require.Equal(t, model.Accepted, progress)
+			c := submit(t, p, "a")
+			pass(time.Minute)
+			c.answered(t, 6*time.Second)
+		})
+	})
+	t.Run("SCH-003 a full queue refuses", func(t *testing.T) {
+		s := base()
+		s.QueueSize = 2
+		bubble(t, &team{work: time.Second}, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			first := submit(t, p, "in work")
+			synctest.Wait()
+			waiting := []*client{submit(t, p, "b"), submit(t, p, "c")}
+			refused(t, p)
+			status := p.Status()
+			assert.Equal(t, 2, status.QueuePending)
+			assert.Equal(t, 0, status.QueueCapacity)
+			pass(time.Minute)
+			first.answered(t, time.Second)
+			waiting[0].answered(t, 2*time.Second)
+			waiting[1].answered(t, 3*time.Second)
+		})
+	})
+	t.Run("a client that has gone is not queued", func(t *testing.T) {
+		bubble(t, &team{}, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			c := newClient("a")
+			require.ErrorIs(t, p.Submit(ctx, c.job), context.Canceled)
+			assert.Zero(t, p.Status().QueuePending)
+		})
+	})
+	t.Run("batches are collected by size and delay", func(t *testing.T) {
+		s := base()
+		s.Batching = model.Batching{Size: 2, Delay: time.Second}
+		tm := &team{}
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			a, b, c := submit(t, p, "a"), submit(t, p, "b"), submit(t, p, "c")
+			pass(time.Minute)
+			a.answered(t, 0)
+			b.answered(t, 0)
+			c.answered(t, time.Second)
+			assert.Equal(t, [][]string{{"a", "b"}, {"c"}}, tm.at(0).seen())
+		})
+	})
+	t.Run("an eager worker takes what is there", func(t *testing.T) {
+		s := base()
+		s.Batching = model.Batching{Size: 2, Delay: time.Second, Eager: true}
+		bubble(t, &team{}, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			a := submit(t, p, "a")
+			synctest.Wait()
+			a.answered(t, 0)
+		})
+	})
+}
+
+func TestQueueTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tm := &team{work: time.Second}
+		cfg := tm.config(base())
+		times := make(queueTimes, 2)
+		cfg.Metrics = times
+		p := pool.New(cfg)
+		scale(t, p, 1)
+		submit(t, p, "a")
+		submit(t, p, "b")
+		pass(time.Minute)
+		assert.Equal(t, time.Duration(0), <-times)
+		assert.Equal(t, time.Second, <-times)
+		require.NoError(t, p.Close(t.Context()))
+	})
+}
+
+type queueTimes chan time.Duration
+
+func (q queueTimes) QueueTime(_ model.Ref, waited time.Duration) { q <- waited }
+
+func TestJobTickets(t *testing.T) {
+	s := base()
+	s.JobTicket = true
+	t.Run("SCH-039 only an idle worker takes a job", func(t *testing.T) {
+		bubble(t, &team{work: time.Second}, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			a := submit(t, p, "a")
+			refused(t, p) // promised
+			synctest.Wait()
+			refused(t, p) // in work
+			pass(time.Second)
+			b := submit(t, p, "b")
+			pass(time.Minute)
+			a.answered(t, time.Second)
+			b.answered(t, time.Second)
+		})
+	})
+	t.Run("a booting worker has no ticket", func(t *testing.T) {
+		bubble(t, &team{load: time.Second}, s, func(t *testing.T, p *pool.Pool) {
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			refused(t, p)
+		})
+	})
+	t.Run("SCH-040 a worker killed while idle leaves no ticket behind", func(t *testing.T) {
+		tm := &team{work: time.Second}
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			tm.at(0).die()
+			synctest.Wait()
+			refused(t, p)
+			pass(2 * time.Second) // it is back
+			a := submit(t, p, "a")
+			refused(t, p)
+			pass(time.Minute)
+			a.answered(t, time.Second)
+		})
+	})
+	t.Run("a job that its client gave up frees its ticket", func(t *testing.T) {
+		slow := s
+		slow.Batching = model.Batching{Size: 4, Delay: time.Hour}
+		bubble(t, &team{}, slow, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			a := newClient("a")
+			require.NoError(t, p.Submit(t.Context(), a.job))
+			require.True(t, a.job.Abandon(), "not collected yet")
+			submit(t, p, "b")
+		})
+	})
+	t.Run("a batch that came back keeps its tickets", func(t *testing.T) {
+		tm := &team{work: time.Second}
+		tm.answer = func(f *fake, jobs []*job.Job) error {
+			if f.launches() == 1 {
+				f.die()
+				return errUnsent()
+			}
+			return f.finish(jobs, time.Second, nil, nil)
+		}
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			a := submit(t, p, "a")
+			pass(time.Second) // the worker is back
+			refused(t, p)
+			pass(time.Minute)
+			a.answered(t, 2*time.Second)
+			submit(t, p, "b")
+		})
+	})
+	t.Run("a full queue takes no ticket", func(t *testing.T) {
+		full := s
+		full.QueueSize = 1
+		full.Batching = model.Batching{Size: 2, Delay: time.Second}
+		bubble(t, &team{}, full, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 2)
+			synctest.Wait()
+			a := submit(t, p, "a")
+			refused(t, p) // the queue is full, nobody has run yet
+			synctest.Wait()
+			b := submit(t, p, "b") // the second ticket is still there
+			pass(time.Minute)
+			a.answered(t, 0)
+			b.answered(t, 0)
+		})
+	})
+}
+
+func TestStatus(t *testing.T) {
+	t.Run("MGT-047 a loading worker is not ready, a loaded one is", func(t *testing.T) {
+		bubble(t, &team{load: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
+			began := time.Now()
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 2}, false)
+			require.NoError(t, err)
+			synctest.Wait()
+			s := p.Status()
+			require.Len(t, s.Workers, 1)
+			assert.False(t, s.Workers[0].Ready)
+			assert.Equal(t, -1, s.Workers[0].PID)
+			assert.Equal(t, began, s.Workers[0].Created)
+			assert.Equal(t, 1, p.Running())
+			assert.True(t, p.Healthy())
+			assert.False(t, p.Ready())
+			assert.False(t, p.Loaded())
+
+			pass(time.Second)
+			s = p.Status()
+			assert.True(t, s.Workers[0].Ready)
+			assert.Equal(t, model.Name("m"), s.Archive.Name)
+			assert.Equal(t, model.Workers{Min: 1, Max: 2}, s.Settings.Workers)
+			assert.Equal(t, model.Workers{Min: 1, Max: 2}, p.Workers())
+			assert.Equal(t, 100, s.QueueCapacity)
+			assert.True(t, p.Ready())
+			assert.True(t, p.Loaded())
+		})
+	})
+	t.Run("an empty pool that wants no worker is healthy and ready, not loaded", func(t *testing.T) {
+		bubble(t, &team{}, base(), func(t *testing.T, p *pool.Pool) {
+			assert.True(t, p.Healthy())
+			assert.True(t, p.Ready())
+			assert.False(t, p.Loaded())
+			assert.False(t, p.Status().GaveUp)
+		})
+	})
+}
+
+func TestDrain(t *testing.T) {
+	t.Run("everything accepted is answered, nothing new is taken", func(t *testing.T) {
+		bubble(t, &team{work: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			a, b := submit(t, p, "a"), submit(t, p, "b")
+			synctest.Wait()
+			p.Drain(t.Context())
+			a.answered(t, time.Second)
+			b.answered(t, 2*time.Second)
+			refused(t, p)
+			p.Drain(t.Context()) // at once
+			assert.Equal(t, 2*time.Second, time.Since(a.job.Created))
+		})
+	})
+	t.Run("a batch that is being filled is sent", func(t *testing.T) {
+		s := base()
+		s.Batching = model.Batching{Size: 8, Delay: time.Hour}
+		tm := &team{work: time.Second}
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 2)
+			a, b := submit(t, p, "a"), submit(t, p, "b")
+			synctest.Wait()
+			p.Drain(t.Context())
+			a.answered(t, time.Second)
+			b.answered(t, time.Second)
+		})
+	})
+	t.Run("an idle pool is drained at once, whatever its batch delay", func(t *testing.T) {
+		s := base()
+		s.Batching = model.Batching{Size: 8, Delay: time.Hour}
+		bubble(t, &team{}, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 3)
+			began := time.Now()
+			p.Drain(t.Context())
+			assert.Zero(t, time.Since(began))
+		})
+	})
+	t.Run("a job waits for a worker that comes back", func(t *testing.T) {
+		tm := &team{work: time.Second}
+		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			tm.at(0).die()
+			synctest.Wait()
+			a := submit(t, p, "a")
+			p.Drain(t.Context())
+			a.answered(t, 2*time.Second)
+		})
+	})
+	t.Run("ctx ends the waiting", func(t *testing.T) {
+		bubble(t, &team{work: time.Minute}, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			a := submit(t, p, "a")
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			p.Drain(ctx)
+			assert.Zero(t, a.answers())
+			require.NoError(t, p.Close(ctx))
+			a.failed(t, fault.Worker, time.Second)
+		})
+	})
+}

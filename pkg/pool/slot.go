@@ -1,0 +1,289 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/batch"
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
+	"github.com/torchserve-go/torchserve/pkg/worker"
+)
+
+// slot is the life of one worker, from its creation to the end of its last
+// process; run is its goroutine.
+type slot struct {
+	pool    *Pool
+	place   Slot
+	worker  Worker
+	created time.Time
+	log     zerolog.Logger
+	launch  chan<- error // takes the outcome of the first start; nil: nobody asks
+
+	retired context.CancelFunc // ends everything but a batch in flight
+	hurried context.CancelFunc // ends the politeness of the last stop
+	gone    sync.Once          // leaves pool.alive
+	ended   chan struct{}      // closed when run has ended
+	err     error              // why the process may still be there; read after ended
+
+	jobs   []*job.Job // the batch in work; reused
+	unsent *job.Job   // head of the batch that could not be sent last time
+
+	mu     sync.Mutex // Protects fields below
+	pacing pacing
+	gaveUp bool
+	cutoff *time.Timer // of what is in flight when the worker is retired
+}
+
+// Why a slot stops collecting while its worker is not retired.
+var (
+	errDied     = errors.New("the worker process has ended")
+	errDraining = errors.New("the pool is draining")
+	errRetired  = errors.New("the worker was scaled away")
+)
+
+// run drives the worker until ctx ends and has then stopped it; hurry cuts the
+// politeness of that short.
+func (s *slot) run(ctx, hurry context.Context) {
+	defer close(s.ended)
+	for ctx.Err() == nil {
+		err := s.live(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		s.pause(ctx, err)
+	}
+	s.report(errRetired)
+	s.log.Debug().Msg("Shutting down the thread .. Scaling down.")
+	s.worker.Retire()
+	s.err = s.end(hurry)
+}
+
+// live is one incarnation of the worker, from the start of its process until it
+// has failed, or ctx has ended.
+func (s *slot) live(ctx context.Context) error {
+	if err := s.worker.Start(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	recovered := s.pacing.loaded()
+	s.mu.Unlock()
+	if recovered {
+		s.log.Info().Msg("Auto recovery succeeded, reset recoveryStartTS")
+	}
+	s.report(nil)
+	err := s.serve(ctx)
+	for errors.Is(err, errDraining) {
+		err = s.serve(ctx)
+	}
+	return err
+}
+
+// serve hands batches to the worker until it fails, its process ends, ctx ends,
+// or the pool begins to drain: errDraining then asks to be called again.
+func (s *slot) serve(ctx context.Context) error {
+	p := s.pool
+	limits, draining := p.limits(), p.draining
+	p.holding.Add(1) // a batch that is being filled is held, too
+	if p.isDraining() {
+		// Without a delay no batch is held while it waits for more.
+		limits.Delay, draining = 0, nil
+		p.release()
+	} else {
+		defer p.release()
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watcher sync.WaitGroup
+	defer watcher.Wait()
+	defer cancel(nil)
+	died := s.worker.Done()
+	watcher.Go(func() {
+		select {
+		case <-died:
+			cancel(errDied)
+		case <-draining:
+			cancel(errDraining)
+		case <-ctx.Done():
+		}
+	})
+	for ctx.Err() == nil { // a retired worker gets no further batch
+		if err := s.work(ctx, limits); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// work collects one batch and has it answered. A batch that was collected is
+// sent even if ctx has ended meanwhile: it counts as in flight.
+func (s *slot) work(ctx context.Context, limits batch.Limits) error {
+	jobs, err := s.collect(ctx, limits)
+	if err != nil {
+		return err
+	}
+	p := s.pool
+	p.holding.Add(1)
+	defer p.release()
+	for _, j := range jobs {
+		p.cfg.Metrics.QueueTime(j.Ref, j.Waited())
+	}
+	err = s.worker.Exchange(jobs)
+	s.settle(jobs, err)
+	clear(jobs) // do not keep answered requests alive
+	return err
+}
+
+// collect blocks until there is a batch and returns it in s.jobs.
+func (s *slot) collect(ctx context.Context, limits batch.Limits) ([]*job.Job, error) {
+	p := s.pool
+	if p.tickets != nil {
+		p.tickets.wait()
+	}
+	jobs, err := p.queue.Collect(ctx, limits, s.jobs[:0])
+	s.jobs = jobs
+	if p.tickets != nil {
+		p.tickets.leave(jobs)
+	}
+	if err != nil {
+		p.sweep() // what was collected is queued again
+	}
+	return jobs, err
+}
+
+// settle decides over the jobs of an exchange that ended with err. What was not
+// sent is given to another worker (SCH-D11), but not for ever: a batch that this
+// worker cannot take a second time shares its fate.
+func (s *slot) settle(jobs []*job.Job, err error) {
+	if !worker.Unsent(err) {
+		s.unsent = nil
+		return
+	}
+	if s.unsent != jobs[0] {
+		s.unsent = jobs[0]
+		s.pool.putBack(jobs)
+		return
+	}
+	s.unsent = nil
+	failure := &fault.Error{Kind: fault.Worker, Status: http.StatusInternalServerError, Message: "Worker died.", Err: err}
+	for _, j := range jobs {
+		j.Fail(failure)
+	}
+}
+
+// pause stops what is left of an incarnation that failed and waits until the
+// next one is due: for ever, when the window of restarts is over.
+func (s *slot) pause(ctx context.Context, cause error) {
+	now := time.Now()
+	s.mu.Lock()
+	first := s.pacing.failed(now)
+	delay, again := s.pacing.next(now, s.pool.cfg.Settings.Timeouts.Retry)
+	s.gaveUp = !again
+	s.mu.Unlock()
+	if first {
+		s.log.Info().Msgf("Auto recovery start timestamp: %d", now.UnixMilli())
+	} else {
+		s.log.Warn().Msg("Auto recovery failed again")
+	}
+	s.report(cause)
+	s.kill(ctx)
+	if !again {
+		s.depart()
+		<-ctx.Done()
+		return
+	}
+	s.log.Info().Msgf("Retry worker: %d in %d seconds.", s.place.Port, int(delay.Seconds()))
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// kill stops the process without politeness: it has failed.
+func (s *slot) kill(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := s.worker.Stop(ctx); err != nil {
+		s.log.Error().Err(err).Msg("The process of a failed worker is still there")
+	}
+}
+
+// report tells the scale call that created the worker how its first start went.
+func (s *slot) report(err error) {
+	if s.launch != nil {
+		s.launch <- err // has a place for each start
+		s.launch = nil
+	}
+}
+
+// depart notes that the worker will serve no more, and answers what is queued
+// if it was the last one.
+func (s *slot) depart() {
+	s.gone.Do(func() { s.pool.alive.Add(-1) })
+	s.pool.sweep()
+}
+
+// retire lets the worker finish its batch within limit and stop for good. It
+// does not wait for that; call it once.
+func (s *slot) retire(limit time.Duration) {
+	s.mu.Lock()
+	s.cutoff = time.AfterFunc(limit, s.abort)
+	s.mu.Unlock()
+	s.retired()
+	s.depart()
+}
+
+// abort cuts short what a retired worker still does.
+func (s *slot) abort() {
+	s.hurried()
+	s.worker.Interrupt()
+}
+
+// end stops the process of a retired worker and lets its place go. It may be
+// called again after an error.
+func (s *slot) end(hurry context.Context) error {
+	err := s.worker.Stop(hurry)
+	s.mu.Lock()
+	s.cutoff.Stop()
+	s.mu.Unlock()
+	if err != nil {
+		s.log.Warn().Err(err).Msg("WorkerThread timed out while cleaning, please resend request.")
+		return err
+	}
+	s.pool.forget(s)
+	if s.pool.cfg.Release != nil {
+		s.pool.cfg.Release(s.place)
+	}
+	return nil
+}
+
+// hasEnded reports whether run has ended. A slot that left its process behind
+// is among the leaving ones even then.
+func (s *slot) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// healthy reports whether the worker has not failed, or not for too long.
+func (s *slot) healthy(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pacing.within(now, s.pool.cfg.Settings.Timeouts.Retry)
+}
+
+// hasGivenUp reports whether the worker will not be started again.
+func (s *slot) hasGivenUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gaveUp
+}

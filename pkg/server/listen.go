@@ -1,0 +1,128 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/listen"
+	"github.com/torchserve-go/torchserve/pkg/logging"
+)
+
+// The roles of REST listeners, in the order in which they are bound.
+const (
+	roleInference  = "Inference"
+	roleManagement = "Management"
+	roleMetrics    = "Metrics"
+)
+
+// bind opens all listeners; nothing answers on them yet.
+func (s *Server) bind(ctx context.Context) error {
+	for _, d := range s.plan() {
+		secure, err := s.secure(d.address)
+		if err != nil {
+			return err
+		}
+		d.listener, err = listen.Open(ctx, d.address.Network(), d.address.Endpoint(), secure)
+		if err != nil {
+			return &fault.Error{
+				Op: "Failed to bind to address", Subject: d.address.String(), Err: err,
+				Hint: "stop what uses it or change " + strings.ToLower(d.role) + "_address",
+			}
+		}
+		s.doors = append(s.doors, d)
+	}
+	return nil
+}
+
+// plan lists the listeners that the configuration asks for.
+func (s *Server) plan() []*door {
+	l, edges := s.cfg.Listen, s.edges()
+	doors := []*door{{role: roleInference, address: l.Inference, server: s.httpServer(edges.inference)}}
+	if l.Inference.Same(l.Management) {
+		doors[0].server.Handler = edges.combined
+	} else {
+		doors = append(doors, &door{role: roleManagement, address: l.Management, server: s.httpServer(edges.management)})
+	}
+	if s.cfg.Metrics.API && !l.Metrics.Same(l.Management) {
+		doors = append(doors, &door{role: roleMetrics, address: l.Metrics, server: s.httpServer(edges.metrics)})
+	}
+	return doors
+}
+
+// httpServer returns an HTTP server for h; HTTP/2 is on over TLS, and without
+// TLS by setting only.
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(s.cfg.HTTP.H2C)
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: s.cfg.HTTP.HeaderTimeout,
+		IdleTimeout:       s.cfg.HTTP.IdleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		Protocols:         &protocols,
+		ErrorLog:          s.netLog(),
+	}
+}
+
+// maxHeader is the size in bytes of a request's header block that is read;
+// larger ones are answered with 431.
+const maxHeader = 1 << 20
+
+// secure returns what makes a listener at a speak TLS, nil for a plain one.
+func (s *Server) secure(a config.Address) (*listen.Secure, error) {
+	if a.Scheme != config.HTTPS {
+		return nil, nil //nolint:nilnil // no TLS is a good answer
+	}
+	t := s.cfg.Listen.TLS
+	certificates := listen.Certificates{
+		Keystore: t.Keystore, KeystoreType: string(t.KeystoreType), KeystorePassword: t.Password,
+		KeyFile: t.Key, CertificateFile: t.Certificate,
+	}
+	if certificates.SelfSigned() {
+		s.log.Warn().Msgf("No certificate is configured for %v: clients will not trust the one made now; set private_key_file and certificate_file, or keystore", a)
+	}
+	c, err := certificates.Load()
+	if err != nil {
+		return nil, fmt.Errorf("TLS for %v: %w", a, err)
+	}
+	log := s.logs.Logger(logging.HTTPRequestHandler, logging.MainThread)
+	return &listen.Secure{Config: c, Plain: func(net.Addr) { log.Error().Msg("Recieved HTTP request!") }}, nil //nolint:misspell // compat(0.12): CFG §10
+}
+
+// serve lets every door answer; a failure of one ends the server.
+func (s *Server) serve(failed chan<- error) {
+	for _, d := range s.doors {
+		s.log.Info().Msgf("Initialize %s server with: %T.", d.role, d.listener)
+		go func() {
+			if err := d.serve(); err != nil {
+				failed <- fmt.Errorf("%s listener: %w", strings.ToLower(d.role), err)
+			}
+		}()
+		s.log.Info().Msgf("%s API bind to: %s", d.role, d.bound())
+	}
+}
+
+// serve blocks until the door is shut; that is no error.
+func (d *door) serve() error {
+	if err := d.server.Serve(d.listener); err != http.ErrServerClosed { //nolint:errorlint // returned as it is
+		return err
+	}
+	return nil
+}
+
+// bound returns the address as the log shows it, with the real port.
+func (d *door) bound() string {
+	if tcp, ok := d.listener.Addr().(*net.TCPAddr); ok && d.address.Port == 0 {
+		a := d.address
+		a.Port = tcp.Port
+		return a.String()
+	}
+	return d.address.String()
+}

@@ -1,0 +1,127 @@
+package serving
+
+import (
+	"context"
+	"errors"
+
+	"github.com/torchserve-go/torchserve/pkg/archive"
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/registry"
+)
+
+// Register opens an archive, enters its model and starts workers. A synchronous
+// call with workers blocks until they serve; cancelling ctx while they start
+// ends the waiting only. On an error nothing of the registration is left, apart
+// from CleanupTimeout. Kinds: BadRequest, ModelNotFound, Download, InvalidModel,
+// ModelSetup, Conflict, Internal from the archive; Worker with the status of
+// the first failed start.
+func (s *Service) Register(ctx context.Context, r model.Registration) (model.Registered, error) {
+	if r.URL == "" {
+		return model.Registered{}, fault.New(fault.ModelNotFound, "empty url")
+	}
+	e, want, err := s.enter(ctx, r, false)
+	if err != nil {
+		return model.Registered{}, err
+	}
+	done := model.Registered{Name: e.Archive.Name, Version: e.Archive.Version, Workers: want.Min}
+	if want.Min == 0 {
+		return done, nil
+	}
+	done.Progress, err = e.Pool.Scale(ctx, want, r.Synchronous)
+	switch {
+	case err == nil:
+		return done, nil
+	case ctx.Err() != nil: // nobody waits any more; the workers go on
+		return done, err
+	}
+	ref := model.Ref{Name: e.Archive.Name, Version: e.Archive.Version}
+	return done, errors.Join(startFailure(ref, err), s.rollBack(ctx, e))
+}
+
+// rollBack removes a model whose workers failed.
+func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.UnregisterLimit)
+	defer cancel()
+	s.registry.Remove(e)
+	if err := e.Pool.Close(ctx); err != nil {
+		return err
+	}
+	s.discard(e)
+	return nil
+}
+
+// enter does everything of a registration but the workers, and says how many of
+// them are wanted.
+func (s *Service) enter(ctx context.Context, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+	u, err := s.archives.Open(ctx, archive.Request{
+		URL: r.URL, Name: r.Name, Handler: r.Handler, Runtime: r.Runtime,
+		DefaultHandler: s.cfg.Handler, Envelope: s.cfg.Envelope,
+		S3SSEKMS: r.S3SSEKMS, DeriveName: atStartup,
+	})
+	if err != nil {
+		return nil, model.Workers{}, err
+	}
+	e, want, err := s.add(u, r, atStartup)
+	if err != nil {
+		return nil, want, errors.Join(err, u.Remove())
+	}
+	return e, want, nil
+}
+
+func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+	a := u.Archive
+	preset := s.cfg.Models[a.Name][a.Version]
+	if preset.Runtime != "" {
+		a.Runtime = preset.Runtime
+	}
+	settings := s.settings(r, a.Runtime, u.Config, preset)
+	if err := s.supported(a, settings); err != nil {
+		return nil, model.Workers{}, err
+	}
+	want := s.workers(r, u.Config)
+	if atStartup {
+		want = s.startWorkers(u.Config, preset)
+	}
+	e := &registry.Entry{Archive: a, Settings: settings, Pool: s.newPool(a, settings), AtStartup: atStartup, Discard: u.Remove}
+	isDefault, err := s.registry.Add(e)
+	if err != nil {
+		return nil, want, err
+	}
+	s.logVersions.Debug().Msgf("Adding new version %s for model %s", a.Version, a.Name)
+	if isDefault {
+		s.logVersions.Debug().Msgf("Setting default version to %s for model %s", a.Version, a.Name)
+	}
+	s.logManager.Info().Msgf("Model %s loaded.", a.Name)
+	return e, want, nil
+}
+
+// Load registers a model when the server starts and begins to start its
+// workers, without waiting for them. A failure is logged: the others go on. An
+// empty name means the archive's, else one derived from the location.
+func (s *Service) Load(ctx context.Context, name model.Name, location string) {
+	s.logServer.Info().Msg("Loading initial models: " + location)
+	s.load(ctx, name, location)
+}
+
+func (s *Service) load(ctx context.Context, name model.Name, location string) {
+	e, want, err := s.enter(ctx, model.Registration{URL: location, Name: name}, true)
+	if err == nil && want.Min > 0 {
+		_, err = e.Pool.Scale(ctx, want, false)
+	}
+	if err != nil {
+		s.logServer.Warn().Err(err).Msg("Failed to load model: " + location)
+	}
+}
+
+// LoadAll loads every archive of the model store, as Load does.
+func (s *Service) LoadAll(ctx context.Context) {
+	names, err := s.archives.List()
+	if err != nil {
+		s.logServer.Warn().Msg(fault.Message(err))
+	}
+	for _, name := range names {
+		s.logServer.Debug().Msg("Loading models from model store: " + name)
+		s.load(ctx, "", name)
+	}
+}

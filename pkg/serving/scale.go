@@ -1,0 +1,131 @@
+package serving
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/registry"
+)
+
+// Scale sets the wanted number of workers of a model version, the default one
+// if ref names none. A synchronous call blocks until the workers serve or the
+// first of them failed; cancelling ctx stops the waiting only. Errors:
+// ModelNotFound, VersionNotFound; Worker with the status of the failed start;
+// CleanupTimeout when a worker did not end in time. The model stays in any case.
+func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) (model.Progress, error) {
+	e, err := s.registry.Find(ref)
+	if err != nil {
+		return model.Done, err
+	}
+	s.logManager.Debug().Msgf("updateModel: %s, count: %d", ref.Name, want.Workers.Min)
+	progress, err := e.Pool.Scale(ctx, want.Workers, want.Synchronous)
+	if err != nil {
+		return progress, startFailure(ref, err)
+	}
+	return progress, nil
+}
+
+// startFailure words the failure of workers for the client: status and details
+// stay those of the cause.
+func startFailure(ref model.Ref, cause error) error {
+	version := ref.Version
+	if version == "" {
+		version = "null" // compat(0.12): MGT §5
+	}
+	f := &fault.Error{
+		Op: "start workers", Subject: string(ref.Name), Kind: fault.KindOf(cause), Details: fault.Details(cause), Err: cause,
+		Message: fmt.Sprintf("Failed to start workers for model %s version: %s", ref.Name, version),
+	}
+	switch f.Kind {
+	case fault.Worker:
+		f.Status = fault.Status(cause)
+	case fault.WorkerStart:
+		f.Message = fault.Message(cause)
+	case fault.CleanupTimeout:
+		// The table's status.
+	default:
+		f.Kind = fault.Worker
+	}
+	return f
+}
+
+// SetDefault makes the version that ref names the default of its model.
+func (s *Service) SetDefault(_ context.Context, ref model.Ref) error {
+	if err := s.registry.SetDefault(ref.Name, ref.Version); err != nil {
+		return err
+	}
+	s.logVersions.Debug().Msgf("Setting default version to %s for model %s", ref.Version, ref.Name)
+	return nil
+}
+
+// Unregister stops the workers of a model version and removes it. What is in
+// flight may finish within the unregister limit; queued requests are refused at
+// once (D-MGT-29). Errors: ModelNotFound, VersionNotFound, DefaultVersion;
+// CleanupTimeout when a worker did not end in time: the model then stays,
+// without workers, and the call can be repeated.
+func (s *Service) Unregister(ctx context.Context, ref model.Ref) error {
+	e, err := s.registry.Removable(ref)
+	if err != nil {
+		return err
+	}
+	// The removal goes on when the client has gone: half of it would help nobody.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.UnregisterLimit)
+	defer cancel()
+	if err := e.Pool.Close(ctx); err != nil {
+		return fault.Wrap(fault.CleanupTimeout, "Timed out while cleaning resources: "+string(ref.Name), err)
+	}
+	s.registry.Remove(e)
+	s.logVersions.Debug().Msgf("Removed model: %s version: %s", e.Archive.Name, e.Archive.Version)
+	s.discard(e)
+	s.logManager.Info().Msgf("Model %s unregistered.", e.Archive.Name)
+	return nil
+}
+
+// discard removes what a registration made on disk; a failure is no reason to
+// keep the model.
+func (s *Service) discard(e *registry.Entry) {
+	if err := e.Discard(); err != nil {
+		s.logManager.Warn().Err(err).Msgf("Could not remove the files of model %s", e.Archive.Name)
+	}
+}
+
+// Drain refuses new requests and those that are queued, and blocks until those
+// that a worker has are answered, or until ctx ends. Health and readiness are
+// false from now on.
+func (s *Service) Drain(ctx context.Context) {
+	s.stopping.Store(true)
+	_ = s.each(func(e *registry.Entry) error { // nothing that could fail
+		e.Pool.Drain(ctx)
+		return nil
+	})
+}
+
+// Close stops every model, bounded by ctx; its files are the archive store's to
+// remove. The error joins those of workers that did not end.
+func (s *Service) Close(ctx context.Context) error {
+	s.stopping.Store(true)
+	return s.each(func(e *registry.Entry) error {
+		s.logServer.Info().Msgf("Unregistering model %s version %s", e.Archive.Name, e.Archive.Version)
+		err := e.Pool.Close(ctx)
+		s.registry.Remove(e)
+		s.logManager.Info().Msgf("Model %s unregistered.", e.Archive.Name)
+		return err
+	})
+}
+
+// each runs step for every model version, all of them beside each other.
+func (s *Service) each(step func(*registry.Entry) error) error {
+	entries := s.registry.All()
+	results := make(chan error, len(entries)) // one per entry: nobody waits to say it
+	for _, e := range entries {
+		go func() { results <- step(e) }()
+	}
+	errs := make([]error, 0, len(entries))
+	for range entries {
+		errs = append(errs, <-results)
+	}
+	return errors.Join(errs...)
+}

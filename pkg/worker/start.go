@@ -1,0 +1,182 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/wire"
+)
+
+// bootLimit is the least time that a process gets to say that it listens; a
+// longer startup time-out extends it (SCH-D8). It bounds connecting, too.
+const bootLimit = 2 * time.Minute
+
+// Start brings up an incarnation: process, connection, loaded model. It blocks
+// until then, until the start has failed, or until ctx ends; after an error
+// nothing of the incarnation is left and the state is Stopped. The error is a
+// fault of kind Worker whose Status is the code of the load (500 for whatever
+// is not an answer, 413 for a process that was killed) and whose Details are
+// the last words of the process; when ctx ended, its cause is in the chain.
+func (w *Worker) Start(ctx context.Context) error {
+	began := time.Now()
+	w.ruined = false
+	err := w.start(ctx)
+	if err == nil {
+		w.cfg.Metrics.WorkerLoadTime(w.name, time.Since(began))
+		w.remember("")
+		return nil
+	}
+	failure := w.startFailure(err)
+	if ctx.Err() != nil {
+		w.log.Debug().Msg("Worker terminated due to scale-down call.")
+	} else {
+		w.logError(failure.Message)
+		w.log.Warn().Msgf("Load model failed: %s, error: Worker died.", w.cfg.Archive.Name)
+	}
+	if err := w.end(func(p *process) error { return p.kill(w.cfg.StopLimit) }); err != nil {
+		w.log.Error().Err(err).Msg("A worker that could not start is still there")
+	}
+	w.move(Stopped)
+	return failure
+}
+
+func (w *Worker) start(ctx context.Context) error {
+	if err := w.spawn(); err != nil {
+		return fault.Wrap(fault.Worker, errNoProcess, err)
+	}
+	if err := w.process().waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup)); err != nil {
+		return err
+	}
+	w.move(Started)
+	if err := w.connect(ctx); err != nil {
+		return err
+	}
+	return w.load(ctx)
+}
+
+func (w *Worker) spawn() error {
+	args, err := w.cfg.Launch.command(w.cfg.Port, w.cfg.Archive, w.cfg.Settings)
+	if err != nil {
+		return err
+	}
+	w.cycle.Debug().Msg("Worker cmdline: " + cmdline(args))
+	env := w.cfg.Launch.environ(w.cfg.Archive, w.cfg.Env...)
+	p, err := spawn(args, w.cfg.Archive.Dir, env, 1, streamLog{
+		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
+		stderr: w.cfg.Log(LogModel, w.name+"-stderr"),
+		ended: func(stream string) {
+			w.cycle.Info().Msg("Stopped Scanner - " + w.name + "-" + stream)
+		},
+		metric: w.metric,
+	})
+	if err != nil {
+		return err
+	}
+	w.spawned(p)
+	return nil
+}
+
+// metric hands on a metric line. That it came is worth a line when debugging
+// only (WRK-D25).
+func (w *Worker) metric(text string) {
+	if e := w.cycle.Debug(); e.Enabled() {
+		e.Msg("result=" + metricMark + text + ", pattern=" + metricMark)
+	}
+	w.cfg.Metrics.Line(text)
+}
+
+func (w *Worker) connect(ctx context.Context) error {
+	network, address := w.cfg.Launch.address(w.cfg.Port)
+	shown := address
+	if network == "tcp" {
+		shown = "/" + address
+	}
+	w.log.Info().Msg("Connecting to: " + shown)
+	limited, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
+	c, err := dial(limited, network, address, w.cfg.MaxResponse)
+	switch {
+	case err == nil:
+		w.connected(c)
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil:
+		return fault.Wrap(fault.Worker, errConnectLate, err)
+	default:
+		return fault.Wrap(fault.Worker, errConnect, err)
+	}
+}
+
+func (w *Worker) load(ctx context.Context) error {
+	r, err := w.exchangeLoad(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fault.Wrap(fault.Worker, errNoAnswer, err)
+	case err != nil:
+		return fault.Wrap(fault.Worker, "Worker died.", err)
+	case r.Code != 200:
+		w.move(Failed)
+		return &fault.Error{Kind: fault.Worker, Status: errorCode(r.Code), Message: r.Message}
+	default:
+		w.move(ModelLoaded)
+		return nil
+	}
+}
+
+func (w *Worker) exchangeLoad(ctx context.Context) (wire.Response, error) {
+	// A blocked read has no other way to notice the end of ctx.
+	defer context.AfterFunc(ctx, w.conn.close)()
+	began := time.Now()
+	a := w.cfg.Archive
+	w.flushing("LOAD", 1)
+	if err := w.conn.sendLoad(wire.Load{
+		ModelName:           string(a.Name),
+		ModelPath:           a.Dir,
+		BatchSize:           w.cfg.Settings.Batching.Size,
+		Handler:             a.Handler,
+		GPU:                 w.cfg.GPU,
+		Envelope:            a.Envelope,
+		LimitMaxImagePixels: w.cfg.Launch.LimitPixels,
+	}, w.cfg.Settings.Timeouts.Startup); err != nil {
+		return wire.Response{}, err
+	}
+	asked := time.Now()
+	r, err := w.conn.receive()
+	w.cfg.Metrics.WorkerThreadTime(asked.Sub(began))
+	return r, err
+}
+
+// startFailure turns the error of a start into what callers and clients see,
+// and keeps the last words of the process for describe.
+func (w *Worker) startFailure(err error) *fault.Error {
+	f := &fault.Error{Op: "start worker", Subject: w.name, Kind: fault.Worker, Status: 500, Message: fault.Message(err), Err: err}
+	if f.Message == "" {
+		f.Message = err.Error()
+	}
+	var answer *fault.Error
+	if errors.As(err, &answer) {
+		f.Status, f.Err = cmp.Or(answer.Status, f.Status), answer.Err
+	}
+	p := w.process()
+	switch {
+	case p == nil:
+		f.Details = err.Error()
+	case p.endedWithin(exitNotice):
+		<-p.done // its last words
+		if p.killed() {
+			f.Status = outOfMemory
+		}
+		f.Details = p.out.lastWords()
+	default:
+		f.Details = p.out.lastWords()
+	}
+	w.remember(cmp.Or(f.Details, f.Message))
+	return f
+}
