@@ -61,7 +61,7 @@ func TestTokenSwitch(t *testing.T) {
 func TestTokenLifetime(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
-		"30": 30 * time.Minute, "0.5": 30 * time.Second, "15 ": 15 * time.Minute, "30d": 30 * time.Minute, "0x1p3": 8 * time.Minute,
+		"30": 30 * time.Minute, "0.5": 30 * time.Second, "30d": 30 * time.Minute, "0x1p3": 8 * time.Minute,
 		"1e1f": 10 * time.Minute, ".05": 3 * time.Second, "0": 0, "NaN": 0, "0.01": 0, "-5": 0, "1e9": math.MaxInt64,
 		"abc": time.Hour, "": time.Hour, "inf": time.Hour, "1_0": time.Hour,
 	} {
