@@ -1,6 +1,10 @@
 package batch
 
-import "github.com/torchserve-go/torchserve/pkg/job"
+import (
+	"slices"
+
+	"github.com/torchserve-go/torchserve/pkg/job"
+)
 
 // ring is a growing circular buffer of jobs. The zero value is empty.
 type ring struct {
@@ -12,7 +16,7 @@ type ring struct {
 func (r *ring) len() int { return r.n }
 
 // at returns the slot of the i-th job, 0 being the head.
-func (r *ring) at(i int) *(*job.Job) { return &r.slots[(r.head+i)%len(r.slots)] }
+func (r *ring) at(i int) **job.Job { return &r.slots[(r.head+i)%len(r.slots)] }
 
 func (r *ring) peek() *job.Job {
 	if r.n == 0 {
@@ -30,10 +34,10 @@ func (r *ring) push(j *job.Job) {
 // unshift puts jobs before the head, in their order.
 func (r *ring) unshift(jobs []*job.Job) {
 	r.grow(len(jobs))
-	for i := len(jobs) - 1; i >= 0; i-- {
+	for _, j := range slices.Backward(jobs) {
 		r.head = (r.head - 1 + len(r.slots)) % len(r.slots)
 		r.n++
-		*r.at(0) = jobs[i]
+		*r.at(0) = j
 	}
 }
 

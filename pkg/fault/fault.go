@@ -97,8 +97,7 @@ func Message(err error) string {
 
 // Details returns what a client may read beside the message of err.
 func Details(err error) string {
-	var f *Error
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Error](err); ok {
 		return f.Details
 	}
 	return ""
@@ -121,8 +120,7 @@ func Status(err error) int {
 // GRPC returns the canonical gRPC code (0 to 16) of err: derived from the
 // worker's own code where the fault has one, else that of the table.
 func GRPC(err error) uint32 {
-	var f *Error
-	if errors.As(err, &f) && f.Status != 0 {
+	if f, ok := errors.AsType[*Error](err); ok && f.Status != 0 {
 		return GRPCOf(f.Status)
 	}
 	return KindOf(err).Row().GRPC

@@ -1,6 +1,8 @@
 package serving
 
 import (
+	"slices"
+
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/registry"
 )
@@ -84,4 +86,16 @@ func (s *Service) Loaded(name model.Name) (bool, error) {
 		return false, err
 	}
 	return e.Pool.Loaded(), nil
+}
+
+// AnyLoaded reports whether the default version of a model has a loaded worker.
+func (s *Service) AnyLoaded() bool {
+	return slices.ContainsFunc(s.registry.Defaults(), func(e *registry.Entry) bool { return e.Pool.Loaded() })
+}
+
+// AllLoaded reports whether there are models and the default version of each
+// has a loaded worker.
+func (s *Service) AllLoaded() bool {
+	all := s.registry.Defaults()
+	return len(all) > 0 && !slices.ContainsFunc(all, func(e *registry.Entry) bool { return !e.Pool.Loaded() })
 }

@@ -97,12 +97,13 @@ func (e *Encoder) request(j *job.Job) {
 // fragments cuts head where large values belong. It runs after head has
 // stopped growing, because growing moves it.
 func (e *Encoder) fragments() *net.Buffers {
-	out, from := e.out[:0], 0
+	e.out = e.out[:0]
+	from := 0
 	for _, c := range e.cuts {
-		out = append(out, e.head[from:c.at], c.value)
+		e.out = append(e.out, e.head[from:c.at], c.value)
 		from = c.at
 	}
-	e.out = append(out, e.head[from:])
+	e.out = append(e.out, e.head[from:])
 	e.pending = e.out // a write consumes the slice header it is given
 	return &e.pending
 }

@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,7 +19,8 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/wire"
 )
 
-var emptyIsNil = cmpopts.EquateEmpty()
+// emptyIsNil compares bytes as such, because cmp takes its time for a megabyte.
+var emptyIsNil = cmp.Options{cmpopts.EquateEmpty(), cmp.Comparer(bytes.Equal)}
 
 func TestLoadAppend(t *testing.T) {
 	for _, size := range []int{0, -5} {
@@ -95,7 +98,7 @@ func TestReader(t *testing.T) {
 		assert.Zero(t, r.Buffered())
 	})
 	t.Run("an end in the middle is unexpected, wherever it is", func(t *testing.T) {
-		for n := 1; n < len(encoded); n += 7 {
+		for n := 1; n < len(encoded); n += 1 + n/100 {
 			_, err := wire.NewReader(bytes.NewReader(encoded[:n]), 1<<20).Response()
 			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "%d bytes", n)
 		}
@@ -194,13 +197,12 @@ func TestReaderRefusesNonsense(t *testing.T) {
 func TestReaderMemory(t *testing.T) {
 	t.Run("a false length costs little", func(t *testing.T) {
 		lie := ints(200, 0, 0, 0, 200, 0, 0, 1<<30) // a body of 1 GiB, and nothing of it
-		result := testing.Benchmark(func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				_, _ = wire.NewReader(bytes.NewReader(lie), 1<<30).Response()
-			}
-		})
-		assert.Less(t, result.AllocedBytesPerOp(), int64(20<<20))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := wire.NewReader(bytes.NewReader(lie), 1<<30).Response()
+		runtime.ReadMemStats(&after)
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(20<<20))
 	})
 	t.Run("an answer costs what the client gets, and its id", func(t *testing.T) {
 		small := wire.Response{Code: 200, Message: "Prediction success", Items: []wire.Item{{RequestID: "r1", Status: 200, Body: []byte("ok")}}}.Append(nil)

@@ -37,7 +37,7 @@ func dial(ctx context.Context, network, address string, maxResponse int) (*conn,
 		return nil, err
 	}
 	made := &conn{net: c, raw: raw, reader: wire.NewReader(c, maxResponse)}
-	made.peek = func(fd uintptr) { made.seen = peek(int(fd)) } //nolint:gosec // descriptors are small
+	made.peek = func(fd uintptr) { made.seen = peek(int(fd)) }
 	return made, nil
 }
 

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -73,7 +73,7 @@ func (l Launch) interpreter(a model.Archive, s model.Settings) (string, error) {
 		}
 	}
 	if l.Python == "" {
-		return "", fmt.Errorf("no Python interpreter: set --python or the key python")
+		return "", errors.New("no Python interpreter: set --python or the key python")
 	}
 	return l.Python, nil
 }
@@ -90,7 +90,7 @@ func venvParent(dir string) string {
 func (l Launch) cppCommand(port int, a model.Archive) ([]string, error) {
 	binary := filepath.Join(l.Home, "ts", "cpp", "bin", "model_worker_socket")
 	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("model_worker_socket not found")
+		return nil, errors.New("model_worker_socket not found")
 	}
 	args := append([]string{binary}, l.socketFlags(port, "--sock_type", "--sock_name")...)
 	args = append(args, "--runtime_type", "LSP", "--model_dir", a.Dir)

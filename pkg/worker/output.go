@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -11,11 +12,13 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// maxLine is the longest line in bytes that is read from a worker's output in
-// one piece (WRK-D26, LOG-025).
-const maxLine = 1 << 20
-
-const truncated = " …[truncated]"
+// maxLine is the longest line in bytes that is logged, with the mark of a line
+// that was cut (WRK-D26, LOG-025).
+const (
+	maxLine   = 1 << 20
+	truncated = " …[truncated]"
+	cutAt     = maxLine - len(truncated)
+)
 
 // readyMark is the text that ends the line by which a worker says that it
 // listens; as in 0.12 the final dot may be any character.
@@ -97,8 +100,8 @@ func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	from := max(len(o.tail)-5, 0)
-	for i := len(o.tail) - 1; i >= 0; i-- {
-		if strings.HasPrefix(o.tail[i], "Traceback ") {
+	for i, line := range slices.Backward(o.tail) {
+		if strings.HasPrefix(line, "Traceback ") {
 			from = i
 			break
 		}
@@ -127,12 +130,11 @@ func splitLines() bufio.SplitFunc {
 		}
 		end, width := lineEnd(data)
 		switch {
-		case end >= 0 && end <= maxLine:
+		case end >= 0 && end <= cutAt:
 			afterCR = data[end] == '\r'
 			return skip + end + width, data[:end:end], nil
-		case len(data) > maxLine-len(truncated):
-			cut := bytes.Clone(data)
-			return skip + len(data), append(cut, truncated...), nil
+		case len(data) > cutAt:
+			return skip + cutAt, append(bytes.Clone(data[:cutAt]), truncated...), nil
 		case atEOF && len(data) > 0:
 			return skip + len(data), data, nil
 		default:

@@ -32,7 +32,7 @@ const drainTime = 2 * time.Second
 // spawn starts args in its own process group with cwd dir. log makes the logger
 // of one of its streams ("stdout", "stderr").
 func spawn(args []string, dir string, env []string, ranks int, streams streamLog) (*process, error) {
-	//nolint:gosec,noctx // the command is the operator's; its end is the stop ladder's business
+	//nolint:noctx // the command is the operator's; its end is the stop ladder's business
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = env
@@ -238,7 +238,13 @@ func (p *process) waitExit(ctx context.Context, limit time.Duration) bool {
 
 // endedWithin is waitExit for moments that no caller may cut short.
 func (p *process) endedWithin(limit time.Duration) bool {
-	return p.waitExit(context.Background(), limit)
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+	case <-timer.C:
+	}
+	return p.ended()
 }
 
 // removeSocket deletes the socket that the worker made, if it is one.

@@ -160,8 +160,7 @@ func (w *Worker) startFailure(err error) *fault.Error {
 	if f.Message == "" {
 		f.Message = err.Error()
 	}
-	var answer *fault.Error
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*fault.Error](err); ok {
 		f.Status, f.Err = cmp.Or(answer.Status, f.Status), answer.Err
 	}
 	p := w.process()

@@ -70,7 +70,7 @@ func (l *logs) lines(t *testing.T) []line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []line
-	for _, text := range strings.Split(strings.TrimSpace(l.text.String()), "\n") {
+	for text := range strings.SplitSeq(strings.TrimSpace(l.text.String()), "\n") {
 		var one line
 		require.NoError(t, json.Unmarshal([]byte(text), &one), text)
 		all = append(all, one)

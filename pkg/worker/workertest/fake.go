@@ -167,7 +167,7 @@ func (f *fake) load(l *wire.Load) error {
 	}
 	a := f.script.Load
 	f.prelude(a)
-	switch a.Do { //nolint:exhaustive // the others do not concern the load
+	switch a.Do {
 	case Garbage, Half:
 		return f.spoil(a.Do)
 	case Fail:
@@ -287,6 +287,7 @@ func (f *fake) spoil(how Do) error {
 // prelude does what an action wants before an answer; it may be the end.
 func (f *fake) prelude(a Action) {
 	f.print(strings.Repeat(a.Print, max(a.Times, 1)))
+	_, _ = os.Stderr.WriteString(a.Complain)
 	if a.Fork {
 		f.fork()
 	}

@@ -26,7 +26,7 @@ func Launch(t testing.TB) worker.Launch {
 		Python:        os.Args[0],
 		MetricsConfig: "metrics.yaml",
 		SocketDir:     socketDir(t),
-		Environ:       append(os.Environ(), variable+"="+asWorker),
+		Environ:       append(os.Environ(), variable+"="+asWorker, "GORACE=atexit_sleep_ms=0"), // the detector's wait would look like the worker's
 		LimitPixels:   true,
 	}
 }

@@ -57,6 +57,8 @@ type Action struct {
 	// Print is written to standard output before it acts, Times times (0: once).
 	Print string
 	Times int
+	// Complain is written to standard error before it acts.
+	Complain string
 	// Fork starts a process that sleeps in the worker's group and holds its
 	// output open; the line "forked <pid>" says which.
 	Fork bool

@@ -1,0 +1,163 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/model"
+)
+
+var launch = Launch{
+	Home: "/home/ts", Python: "/usr/bin/python3", MetricsConfig: "/etc/metrics.yaml", SocketDir: "/run/ts",
+	Environ: []string{"PATH=/bin", "MY_SECRET_KEY=x", "PYTHONPATH=/inherited", "TS_IPEX_ENABLE=inherited"},
+	Extra:   []string{"TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false"},
+}
+
+// archive is a model in a new directory.
+func archive(t *testing.T) model.Archive {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	require.NoError(t, err)
+	return model.Archive{Dir: dir, Name: "m", Version: "1.0", Handler: "h.py:handle", Runtime: model.Python}
+}
+
+// linked replaces the directory of a model by a link to it.
+func linked(t *testing.T, a model.Archive) model.Archive {
+	t.Helper()
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(a.Dir, link))
+	a.Dir = link
+	return a
+}
+
+func TestCommand(t *testing.T) {
+	command := func(t *testing.T, l Launch, a model.Archive, s model.Settings) string {
+		t.Helper()
+		args, err := l.command(9000, a, s)
+		require.NoError(t, err)
+		return strings.Join(args, " ")
+	}
+	a := archive(t)
+	tcp := launch
+	tcp.TCP = true
+	const script = " /home/ts/ts/model_service_worker.py"
+	const rest = " --sock-type unix --sock-name /run/ts/.ts.sock.9000 --metrics-config /etc/metrics.yaml"
+	t.Run("WRK-045 unix", func(t *testing.T) {
+		assert.Equal(t, "/usr/bin/python3"+script+rest, command(t, launch, a, model.Settings{}))
+	})
+	t.Run("WRK-045 tcp", func(t *testing.T) {
+		assert.Equal(t, "/usr/bin/python3"+script+" --sock-type tcp --port 9000 --metrics-config /etc/metrics.yaml", command(t, tcp, a, model.Settings{}))
+	})
+	t.Run("WRK-045 async is last", func(t *testing.T) {
+		assert.Equal(t, "/usr/bin/python3"+script+rest+" --async", command(t, launch, a, model.Settings{Async: true}))
+	})
+	t.Run("WRK-052 runtime python3, venv or not", func(t *testing.T) {
+		a := archive(t)
+		a.Runtime = model.Python3
+		assert.Equal(t, "python3"+script+rest, command(t, launch, a, model.Settings{UseVenv: true}))
+	})
+	t.Run("WRK-052 a venv of the model, where there is one", func(t *testing.T) {
+		a := archive(t)
+		assert.Equal(t, "/usr/bin/python3"+script+rest, command(t, launch, a, model.Settings{UseVenv: true}))
+		touch(t, a.Dir+"/venv/bin/python")
+		assert.Equal(t, a.Dir+"/venv/bin/python"+script+rest, command(t, launch, a, model.Settings{UseVenv: true}))
+		assert.Equal(t, "/usr/bin/python3"+script+rest, command(t, launch, a, model.Settings{}))
+	})
+	t.Run("WRK-052 a venv beside the link", func(t *testing.T) {
+		a := linked(t, archive(t))
+		python := filepath.Dir(a.Dir) + "/venv/bin/python"
+		touch(t, python)
+		assert.Equal(t, python+script+rest, command(t, launch, a, model.Settings{UseVenv: true}))
+	})
+	t.Run("no interpreter", func(t *testing.T) {
+		l := launch
+		l.Python = ""
+		_, err := l.command(9000, a, model.Settings{})
+		assert.ErrorContains(t, err, "--python")
+	})
+}
+
+func TestCommandOfCPPWorkers(t *testing.T) {
+	a := archive(t)
+	a.Runtime = model.LSP
+	l := launch
+	l.Home = t.TempDir()
+	_, err := l.command(9000, a, model.Settings{})
+	require.EqualError(t, err, "model_worker_socket not found")
+	binary := l.Home + "/ts/cpp/bin/model_worker_socket"
+	touch(t, binary)
+	t.Run("unix, with a log configuration", func(t *testing.T) {
+		l := l
+		l.CPPLogConfig = "/etc/cpp.yaml"
+		args, err := l.command(9000, a, model.Settings{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{
+			binary, "--sock_type", "unix", "--sock_name", "/run/ts/.ts.sock.9000", "--runtime_type", "LSP",
+			"--model_dir", a.Dir, "--logger_config_path", "/etc/cpp.yaml", "--metrics_config_path", "/etc/metrics.yaml",
+		}, args)
+	})
+	t.Run("library path", func(t *testing.T) {
+		l := l
+		lib := l.Home + "/ts/cpp/lib"
+		assert.Contains(t, l.environ(a), "LD_LIBRARY_PATH="+lib)
+		l.Environ = []string{"LD_LIBRARY_PATH=/usr/lib"}
+		assert.Contains(t, l.environ(a), "LD_LIBRARY_PATH="+lib+":/usr/lib")
+	})
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, nil, 0o755))
+}
+
+func TestEnviron(t *testing.T) {
+	a := archive(t)
+	t.Run("configuration wins over what is inherited, the worker's own over both", func(t *testing.T) {
+		assert.Equal(t, []string{
+			"PATH=/bin", "MY_SECRET_KEY=x", "TS_IPEX_ENABLE=inherited",
+			"TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false",
+			"PYTHONPATH=h.py:/inherited:" + a.Dir + ":/home/ts", "CUDA_VISIBLE_DEVICES=1",
+		}, launch.environ(a, "CUDA_VISIBLE_DEVICES=1"))
+	})
+	t.Run("hides inherited names only", func(t *testing.T) {
+		l := launch
+		l.Hidden = regexp.MustCompile(`^(?:.*SECRET.*|PYTHONPATH|TS_.*)$`).MatchString
+		assert.Equal(t, []string{
+			"PATH=/bin", "TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false", "PYTHONPATH=h.py:" + a.Dir + ":/home/ts",
+		}, l.environ(a))
+	})
+	t.Run("WRK-049 PYTHONPATH", func(t *testing.T) {
+		link := linked(t, a)
+		for name, c := range map[string]struct {
+			a         model.Archive
+			home      string
+			inherited string
+			want      string
+		}{
+			"handler file":         {a, "/home/ts", "", "h.py:" + a.Dir + ":/home/ts"},
+			"handler in a folder":  {withHandler(a, "sub/dir/h.py:f"), "/home/ts", "", "sub/dir:" + a.Dir + ":/home/ts"},
+			"built-in handler":     {withHandler(a, "image_classifier"), "/home/ts", "/i", "/i:" + a.Dir + ":/home/ts"},
+			"a link":               {withHandler(link, ""), "/home/ts", "", a.Dir + ":" + filepath.Dir(link.Dir) + ":/home/ts"},
+			"home is installed":    {withHandler(a, ""), "/usr/lib/python3/site-packages", "", a.Dir + ":"},
+			"home is Debian's own": {withHandler(a, ""), "/usr/lib/python3/dist-packages", "", a.Dir + ":"},
+		} {
+			assert.Equal(t, c.want, Launch{Home: c.home}.pythonPath(c.a, c.inherited), name)
+		}
+	})
+}
+
+func withHandler(a model.Archive, handler string) model.Archive {
+	a.Handler = handler
+	return a
+}
+
+func TestCmdline(t *testing.T) {
+	assert.Equal(t, "[python, a b, c]", cmdline([]string{"python", "a b", "c"}))
+}
