@@ -94,6 +94,7 @@ func (e *edge) frame(next http.Handler) http.Handler {
 		h[headerDate] = nil        // nil: net/http adds none
 		h[headerContentType] = nil // nil: net/http does not guess
 		next.ServeHTTP(a, r)
+		a.WriteHeader(http.StatusOK) // of those who wrote nothing
 	})
 }
 

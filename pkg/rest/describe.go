@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -209,7 +208,7 @@ func (e *edge) askModel(w http.ResponseWriter, r *http.Request, ref model.Ref, s
 		Created: time.Now(),
 	}
 	if err := e.deps.Predictor.Submit(r.Context(), j); err != nil {
-		return job.Reply{}, describeBusy(err, ref)
+		return job.Reply{}, busy(err, ref, ref.Version != "", refusedDescribe)
 	}
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
 	if limit := s.Settings.Timeouts.Response; limit > 0 {
@@ -222,18 +221,4 @@ func (e *edge) askModel(w http.ResponseWriter, r *http.Request, ref model.Ref, s
 		j.Abandon()
 	}
 	return reply, err
-}
-
-func describeBusy(err error, ref model.Ref) error {
-	if !fault.Is(err, fault.Busy) || fault.Message(err) != "" {
-		return err
-	}
-	version := ""
-	if ref.Version != "" {
-		version = " Version " + string(ref.Version) + `"`
-	}
-	var b strings.Builder
-	b.WriteString(`Model "` + string(ref.Name) + `"` + version)
-	b.WriteString(" has no worker to serve describe request. Please use scale workers API to add workers.")
-	return fault.Wrap(fault.Busy, b.String(), err)
 }

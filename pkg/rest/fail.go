@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/rs/zerolog"
@@ -94,10 +93,5 @@ func (a *answer) log(err error) {
 		}
 		level = zerolog.WarnLevel
 	}
-	e := a.edge.deps.Log.WithLevel(level).Str(keyRequest, a.id[0])
-	var f *fault.Error
-	if errors.As(err, &f) && f.Status != 0 {
-		e = e.Int(keyStatus, f.Status)
-	}
-	e.Err(err).Msg("A request failed")
+	a.edge.deps.Log.WithLevel(level).Str(keyRequest, a.id[0]).Int(keyStatus, statusOf(err)).Err(err).Msg("A request failed")
 }

@@ -45,11 +45,14 @@ func form(body []byte) ([]job.Parameter, error) {
 	if !bytes.ContainsAny(body, "=&") {
 		return nil, nil
 	}
-	fields := make([]job.Parameter, 0, bytes.Count(body, []byte{'&'})+1)
+	fields := make([]job.Parameter, 0, min(bytes.Count(body, []byte{'&'})+1, maxFields))
 	for more := true; more && len(body) > 0; {
 		var field []byte
 		field, body, more = bytes.Cut(body, []byte{'&'})
-		name, value, _ := bytes.Cut(field, []byte{'='})
+		name, value, found := bytes.Cut(field, []byte{'='})
+		if !found {
+			value = []byte{}
+		}
 		value, ended, err := line(value)
 		if err != nil {
 			return nil, err
@@ -58,7 +61,9 @@ func form(body []byte) ([]job.Parameter, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields = append(fields, p)
+		if fields = append(fields, p); len(fields) > maxFields {
+			return nil, tooManyFields()
+		}
 		more = more && !ended
 	}
 	return fields, nil

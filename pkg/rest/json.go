@@ -45,7 +45,7 @@ func writeBody(w http.ResponseWriter, status int, body []byte) {
 	h.Set(headerContentType, contentJSON)
 	h.Set(headerContentLength, strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) //nolint:gosec // G705: JSON is sent as JSON. A client that has gone needs no answer
 }
 
 // writeStatus answers {"status": text}.

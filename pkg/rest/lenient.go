@@ -14,7 +14,7 @@ const maxDepth = 100
 // reader reads JSON the lenient way of 0.12: strings in single quotes or in
 // none, comments, = for a colon and ; for a comma.
 type reader struct {
-	text []byte
+	text string
 	at   int
 }
 
@@ -29,7 +29,7 @@ var (
 // readObject returns the members of the object that is the whole of text. The
 // values are string, json.Number, bool, nil, or something that has members.
 func readObject(text []byte) (map[string]any, error) {
-	r := &reader{text: text}
+	r := &reader{text: string(text)}
 	value, err := r.value(0)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,8 @@ func readObject(text []byte) (map[string]any, error) {
 	if !ok {
 		return nil, errObject
 	}
-	if r.skip(); r.at < len(r.text) {
+	r.skip()
+	if r.at < len(r.text) {
 		return nil, errTrailing
 	}
 	return members, nil
@@ -47,7 +48,7 @@ func readObject(text []byte) (map[string]any, error) {
 // skip passes blanks and comments.
 func (r *reader) skip() {
 	for r.at < len(r.text) {
-		rest := string(r.text[r.at:min(r.at+2, len(r.text))])
+		rest := r.text[r.at:min(r.at+2, len(r.text))]
 		switch {
 		case strings.IndexByte(" \t\r\n", rest[0]) >= 0:
 			r.at++
@@ -64,7 +65,7 @@ func (r *reader) skip() {
 
 // pass goes on behind the next end, or to the end of the text.
 func (r *reader) pass(end string) {
-	if i := strings.Index(string(r.text[r.at:]), end); i >= 0 {
+	if i := strings.Index(r.text[r.at:], end); i >= 0 {
 		r.at += i + len(end)
 		return
 	}
@@ -73,7 +74,8 @@ func (r *reader) pass(end string) {
 
 // peek returns the next byte that counts; 0: the text is over.
 func (r *reader) peek() byte {
-	if r.skip(); r.at < len(r.text) {
+	r.skip()
+	if r.at < len(r.text) {
 		return r.text[r.at]
 	}
 	return 0
@@ -164,7 +166,7 @@ func (r *reader) word() string {
 	for r.at < len(r.text) && strings.IndexByte("{}[]:,;=/\\#\"' \t\r\n\f", r.text[r.at]) < 0 {
 		r.at++
 	}
-	return string(r.text[start:r.at])
+	return r.text[start:r.at]
 }
 
 // literal reads a number, true, false, null, or a string without quotes.
@@ -230,7 +232,7 @@ func (r *reader) escape(b *strings.Builder) error {
 	if err != nil {
 		return err
 	}
-	if utf16.IsSurrogate(unit) && strings.HasPrefix(string(r.text[r.at:min(r.at+2, len(r.text))]), `\u`) {
+	if utf16.IsSurrogate(unit) && strings.HasPrefix(r.text[r.at:], `\u`) {
 		r.at += 2
 		low, err := r.unit()
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/job"
 )
 
-// maxParts bounds the parts of one body: each costs more than its bytes.
-const maxParts = 10_000
+// maxFields bounds the fields of one body: each costs more than its bytes.
+const maxFields = 10_000
 
 // multipart reads a multipart/form-data body (INF §6.3). The values are slices
 // of body. A body that holds no part yields none, without an error.
@@ -24,8 +24,8 @@ func multipart(body []byte, boundary string) ([]job.Parameter, error) {
 		if err != nil {
 			return nil, err
 		}
-		if fields = append(fields, more...); len(fields) > maxParts {
-			return nil, tooManyParts()
+		if fields = append(fields, more...); len(fields) > maxFields {
+			return nil, tooManyFields()
 		}
 	}
 	return fields, nil
@@ -44,8 +44,8 @@ func partFields(header partHeader, content []byte, outer string) ([]job.Paramete
 	if boundary, nested := attribute(rest, "boundary"); nested && outer == "" && strings.EqualFold(mime, "multipart/mixed") {
 		var fields []job.Parameter
 		for _, part := range split(content, boundary) {
-			inner, bytes := headerOf(part)
-			more, err := partFields(inner, bytes, name)
+			inner, value := headerOf(part)
+			more, err := partFields(inner, value, name)
 			if err != nil {
 				return nil, err
 			}
@@ -74,7 +74,7 @@ func split(body []byte, boundary string) [][]byte {
 	delimiter := []byte("--" + boundary)
 	var parts [][]byte
 	from, at := -1, 0
-	for len(parts) <= maxParts {
+	for len(parts) <= maxFields {
 		i := bytes.Index(body[at:], delimiter)
 		if i < 0 {
 			return parts
@@ -126,21 +126,13 @@ type partHeader struct{ disposition, contentType, encoding string }
 func headerOf(part []byte) (partHeader, []byte) {
 	var h partHeader
 	for {
-		text, rest, found := bytes.Cut(part, []byte{'\n'})
-		if !found {
-			rest = nil
-		}
-		part = rest
+		var text []byte
+		text, part, _ = bytes.Cut(part, []byte{'\n'})
 		text = bytes.TrimSuffix(text, []byte{'\r'})
 		if len(text) == 0 {
 			return h, part
 		}
-		// A folded line goes on where the one before ended.
-		for len(part) > 0 && (part[0] == ' ' || part[0] == '\t') {
-			var folded []byte
-			folded, part, _ = bytes.Cut(part, []byte{'\n'})
-			text = append(bytes.Clone(text), bytes.TrimSuffix(folded, []byte{'\r'})...)
-		}
+		text, part = unfold(text, part)
 		name, value, _ := strings.Cut(string(text), ":")
 		switch value = strings.TrimSpace(value); strings.ToLower(strings.TrimSpace(name)) {
 		case "content-disposition":
@@ -151,6 +143,21 @@ func headerOf(part []byte) (partHeader, []byte) {
 			h.encoding = value
 		}
 	}
+}
+
+// unfold joins the lines that go on where text ended: those that start with a
+// blank.
+func unfold(text, rest []byte) (whole, after []byte) {
+	copied := false
+	for len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t') {
+		if !copied {
+			text, copied = bytes.Clone(text), true
+		}
+		var folded []byte
+		folded, rest, _ = bytes.Cut(rest, []byte{'\n'})
+		text = append(text, bytes.TrimSuffix(folded, []byte{'\r'})...)
+	}
+	return text, rest
 }
 
 // names returns the name of the field and whether it is a file. A part within a
@@ -169,4 +176,4 @@ func (h partHeader) names(outer string) (name string, file bool, err error) {
 	return name, plain || extended, nil
 }
 
-func tooManyParts() error { return fault.New(fault.BadRequest, "The body has too many parts") }
+func tooManyFields() error { return fault.New(fault.BadRequest, "The body has too many fields") }

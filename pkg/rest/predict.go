@@ -147,7 +147,7 @@ func (e *edge) predict(w http.ResponseWriter, r *http.Request, c call) error {
 		e.deps.Metrics.Requested(c.ref)
 	}
 	if err != nil {
-		return busy(err, c)
+		return busy(err, c.ref, c.versioned, refusedInference)
 	}
 	return e.wait(w, r, j, stream)
 }
@@ -226,19 +226,25 @@ func (e *edge) emptyVersion(ref model.Ref) error {
 	return fault.New(fault.VersionNotFound, "Model version:  does not exist for model: "+string(ref.Name))
 }
 
-// busy gives a refusal the text of 0.12, odd quote included (INF §10.1).
-func busy(err error, c call) error {
+// What a refused request was for, in the words of 0.12 (INF §10.1, MGT §6.1).
+const (
+	refusedInference = "inference request. Please use scale workers API to add workers." +
+		" If this is a sequence inference, please check if it is closed, or expired;" +
+		" or exceeds maxSequenceJobQueueSize"
+	refusedDescribe = "describe request. Please use scale workers API to add workers."
+)
+
+// busy gives a refusal the text of 0.12, odd quote included, which depends on
+// what the client named.
+func busy(err error, ref model.Ref, versioned bool, request string) error {
 	if !fault.Is(err, fault.Busy) || fault.Message(err) != "" {
 		return err
 	}
 	version := ""
-	if c.versioned {
-		version = " Version " + string(c.ref.Version) + `"`
+	if versioned {
+		version = " Version " + string(ref.Version) + `"`
 	}
-	return fault.Wrap(fault.Busy, `Model "`+string(c.ref.Name)+`"`+version+
-		" has no worker to serve inference request. Please use scale workers API to add workers."+
-		" If this is a sequence inference, please check if it is closed, or expired;"+
-		" or exceeds maxSequenceJobQueueSize", err)
+	return fault.Wrap(fault.Busy, `Model "`+string(ref.Name)+`"`+version+" has no worker to serve "+request, err)
 }
 
 // wait answers with the replies to j, or gives j up when its client goes or its
@@ -252,6 +258,11 @@ func (e *edge) wait(w http.ResponseWriter, r *http.Request, j *job.Job, s *job.S
 		defer cancel()
 	}
 	first, err := s.Next(ctx)
+	if err == nil && !first.More {
+		// The time that the client takes to read is not the model's.
+		e.deps.Metrics.Predicted(j.Ref, time.Since(j.Created), j.Waited())
+		return e.reply(ctx, w, r, first, s)
+	}
 	if err == nil {
 		err = e.reply(ctx, w, r, first, s)
 	}

@@ -120,7 +120,7 @@ func (e *edge) headerValue(name, value string) string {
 		case c > 0xFF:
 			b = append(b, '?')
 		default:
-			b = append(b, byte(c))
+			b = append(b, byte(c)) //nolint:gosec // G115: at most 0xFF
 		}
 	}
 	if dropped {

@@ -20,7 +20,6 @@ type Config struct {
 	// SequenceHeaders are the configured names of the sequence headers: they
 	// reach the model exactly as spelled here.
 	SequenceHeaders []string
-	// whose response timeout is zero or less; zero: the client's patience.
 }
 
 // CORS holds the access-control-allow-* headers, sent verbatim on every answer

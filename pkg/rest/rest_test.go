@@ -189,6 +189,13 @@ func listen(t testing.TB, h http.Handler) string {
 	return s.Listener.Addr().String()
 }
 
+// response is what a client reads.
+type response struct {
+	code   int
+	header http.Header
+	body   string
+}
+
 // conn is a client that sends and reads bytes.
 type conn struct {
 	t testing.TB
@@ -212,12 +219,15 @@ func (c *conn) send(text string) *conn {
 	return c
 }
 
-// response reads one response; its body is not read yet.
-func (c *conn) response(method string) *http.Response {
+// response reads one response with its body.
+func (c *conn) response(method string) response {
 	c.t.Helper()
 	r, err := http.ReadResponse(c.in, &http.Request{Method: method})
 	require.NoError(c.t, err)
-	return r
+	body, err := io.ReadAll(r.Body)
+	require.NoError(c.t, err)
+	require.NoError(c.t, r.Body.Close())
+	return response{r.StatusCode, r.Header, string(body)}
 }
 
 // rest reads until the server closes.

@@ -214,8 +214,7 @@ func TestPaths(t *testing.T) {
 			p := &predictor{}
 			address := listen(t, inference(p))
 			w := dial(t, address).send("POST " + c.target + " HTTP/1.1\r\nHost: h\r\n\r\n").response("POST")
-			require.NoError(t, w.Body.Close())
-			require.Equal(t, http.StatusOK, w.StatusCode)
+			require.Equal(t, http.StatusOK, w.code)
 			assert.Equal(t, c.want, p.job().Ref)
 		})
 	}
@@ -261,7 +260,7 @@ func TestGuardIsInFrontOfEverything(t *testing.T) {
 		"inference": rest.Inference(config(), d), "management": rest.Management(config(), d), "metrics": rest.Metrics(config(), d),
 	}
 	for name, router := range routers {
-		t.Run("INF-135 "+name, func(t *testing.T) {
+		t.Run("refused on "+name, func(t *testing.T) {
 			t.Parallel()
 			seen := 0
 			require.NoError(t, chi.Walk(router, func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -300,7 +299,7 @@ func TestCombined(t *testing.T) {
 		"/workflows/w": "management", "/token": "management", "/token/": "management",
 		"/metrics": "metrics", "/metrics/x": "metrics",
 	} {
-		t.Run("INF-002 INF-038 MGT-066 "+path, func(t *testing.T) {
+		t.Run("INF-038 MGT-066 "+path, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, want, call(t, h, request{target: path}).Header().Get("By"))
 		})
@@ -326,6 +325,15 @@ func TestMetricsListener(t *testing.T) {
 		assert.Equal(t, "x 1\n", call(t, h, request{method: "GET", target: target}).Body.String(), target)
 	}
 	assert.Equal(t, 404, call(t, h, request{method: "GET", target: "/ping"}).Code)
+	t.Run("an answer without a body has the fixed headers", func(t *testing.T) {
+		t.Parallel()
+		l := &lines{}
+		empty := rest.Metrics(config(), rest.Deps{Access: l.add, Gatherer: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})})
+		w := call(t, empty, request{method: "GET", target: "/metrics"})
+		assert.Equal(t, 200, w.Code)
+		assert.Equal(t, "no-cache", w.Header().Get("Pragma"))
+		assert.Len(t, l.list(), 1)
+	})
 	w := call(t, rest.Metrics(config(), rest.Deps{}), request{method: "GET", target: "/metrics"})
 	assert.Equal(t, 404, w.Code)
 	assert.NotEmpty(t, w.Header().Get("X-Request-Id"))
