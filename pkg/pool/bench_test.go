@@ -68,13 +68,14 @@ func BenchmarkRoundTrip(b *testing.B) {
 	b.ReportAllocs()
 	const limit = 1 << 16
 	trip := roundTrips(b, limit)
-	n := 0
+	left := limit
 	for b.Loop() {
-		if n++; n == limit {
+		if left == 0 {
 			b.StopTimer()
-			trip, n = roundTrips(b, limit), 0
+			trip, left = roundTrips(b, limit), limit
 			b.StartTimer()
 		}
+		left--
 		trip()
 	}
 }

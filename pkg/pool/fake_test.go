@@ -8,13 +8,9 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
@@ -31,13 +27,14 @@ type fake struct {
 	team  *team
 	calls atomic.Int32 // of Start, Exchange and Stop at the same moment
 
-	mu        sync.Mutex // Protects fields below
-	machine   worker.Machine
-	starts    int
-	stops     int
-	batches   [][]string
-	died      chan struct{} // closed when the process ends; nil: no process
-	interrupt chan struct{}
+	mu         sync.Mutex // Protects fields below
+	machine    worker.Machine
+	starts     int
+	stops      int
+	interrupts int
+	batches    [][]string
+	died       chan struct{} // closed when the process ends; nil: no process
+	interrupt  chan struct{}
 }
 
 // team makes the fakes of one pool and says how they behave. Its function
@@ -46,6 +43,7 @@ type team struct {
 	load, work time.Duration
 	start      func(f *fake, n int) error           // outcome of the n-th start, from 1; nil: it loads
 	answer     func(f *fake, jobs []*job.Job) error // instead of an answer after work
+	polite     time.Duration                        // that a process takes to stop unless it is killed
 	stop       func(f *fake, n int) error           // outcome of the n-th stop, from 1
 	log        *bytes.Buffer                        // nil: none
 
@@ -220,6 +218,7 @@ func kill(jobs []*job.Job) error {
 func (f *fake) Interrupt() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.interrupts++
 	if f.interrupt != nil {
 		select {
 		case <-f.interrupt:
@@ -229,13 +228,22 @@ func (f *fake) Interrupt() {
 	}
 }
 
-func (f *fake) Stop(context.Context) error {
+func (f *fake) Stop(ctx context.Context) error {
 	defer f.alone()()
 	f.mu.Lock()
 	f.stops++
 	n := f.stops
+	running := f.died != nil
 	f.died = nil
 	f.mu.Unlock()
+	if running {
+		polite := time.NewTimer(f.team.polite)
+		defer polite.Stop()
+		select {
+		case <-polite.C:
+		case <-ctx.Done():
+		}
+	}
 	if f.machine.State() != worker.None {
 		_, _ = f.machine.Move(worker.Stopped)
 	}
@@ -287,129 +295,4 @@ func (f *fake) launches() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.starts
-}
-
-// client is a job and what came back for it.
-type client struct {
-	job *job.Job
-
-	mu    sync.Mutex // Protects fields below
-	when  time.Time
-	reply *job.Reply
-	err   error
-	last  int // final answers: must become 1
-}
-
-func newClient(id string) *client {
-	c := &client{}
-	c.job = &job.Job{ID: id, Ref: model.Ref{Name: "m"}, Sink: c, Created: time.Now()}
-	return c
-}
-
-func (c *client) Deliver(r job.Reply) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !r.More {
-		c.last++
-		c.reply, c.when = &r, time.Now()
-	}
-}
-
-func (c *client) Fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last++
-	c.err, c.when = err, time.Now()
-}
-
-func (c *client) answers() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last
-}
-
-// answered requires a good answer, after this long.
-func (c *client) answered(t *testing.T, after time.Duration) {
-	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	require.NoError(t, c.err)
-	require.Equal(t, 1, c.last, "job %s must have one answer", c.job.ID)
-	assert.Equal(t, after, c.when.Sub(c.job.Created), "time of the answer to %s", c.job.ID)
-}
-
-// failed requires an error of this kind, after this long.
-func (c *client) failed(t *testing.T, kind fault.Kind, after time.Duration) {
-	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	require.Equal(t, 1, c.last, "job %s must have one answer", c.job.ID)
-	require.Error(t, c.err)
-	assert.Equal(t, kind, fault.KindOf(c.err))
-	assert.Equal(t, after, c.when.Sub(c.job.Created), "time of the answer to %s", c.job.ID)
-}
-
-// base is a plain model: batches of one, a window of 300 s.
-func base() model.Settings {
-	return model.Settings{
-		Batching:  model.Batching{Size: 1, Delay: model.DefaultBatchDelay},
-		Timeouts:  model.Timeouts{Response: 120 * time.Second, Startup: 120 * time.Second, Retry: model.DefaultRetryWindow},
-		QueueSize: 100,
-	}
-}
-
-// bubble runs a test in virtual time with a pool that is closed at its end.
-func bubble(t *testing.T, tm *team, s model.Settings, test func(t *testing.T, p *pool.Pool)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		p := pool.New(tm.config(s))
-		defer func() {
-			require.NoError(t, p.Close(t.Context()))
-			assert.Zero(t, tm.processes(), "processes after Close")
-			assert.Len(t, tm.gone(), tm.size(), "every worker is released once")
-		}()
-		test(t, p)
-	})
-}
-
-// pass lets virtual time pass, and everything happen that is then due.
-func pass(d time.Duration) {
-	<-time.NewTimer(d).C
-	synctest.Wait()
-}
-
-// scale sets min = max = n and waits.
-func scale(t *testing.T, p *pool.Pool, n int) {
-	t.Helper()
-	progress, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n}, true)
-	require.NoError(t, err)
-	require.Equal(t, model.Done, progress)
-}
-
-func submit(t *testing.T, p *pool.Pool, id string) *client {
-	t.Helper()
-	c := newClient(id)
-	require.NoError(t, p.Submit(t.Context(), c.job))
-	return c
-}
-
-// refused requires that the pool does not take a job.
-func refused(t *testing.T, p *pool.Pool) {
-	t.Helper()
-	c := newClient("refused")
-	err := p.Submit(t.Context(), c.job)
-	require.Error(t, err)
-	assert.Equal(t, fault.Busy, fault.KindOf(err))
-	assert.Empty(t, fault.Message(err), "the edge words it")
-	synctest.Wait()
-	assert.Zero(t, c.answers(), "the sink of a refused job is not called")
-}
-
-// ports lists the workers that describe shows.
-func ports(p *pool.Pool) []int {
-	all := []int{}
-	for _, w := range p.Status().Workers {
-		all = append(all, w.ID)
-	}
-	return all
 }

@@ -85,7 +85,7 @@ func TestMoments(t *testing.T) {
 }
 
 // TestRandomKills is the same with everything at once: workers that die at any
-// moment, batches that cannot be sent, scaling, clients that give up or are late.
+// moment, batches that cannot be sent, scaling, clients that give up or are late, and at the end a pool that drains or closes.
 func TestRandomKills(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -149,11 +149,49 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	}
 	require.NotEmpty(t, accepted)
 	synctest.Wait()
-	require.NoError(t, p.Close(t.Context()))
+	if dice.IntN(2) == 0 {
+		p.Drain(t.Context())
+	} else {
+		require.NoError(t, p.Close(t.Context()))
+	}
 	for _, c := range accepted {
 		assert.Equal(t, 1, c.answers(), "answers of %s", c.job.ID)
 	}
 	for _, c := range abandoned {
 		assert.Zero(t, c.answers(), "answers of %s, which its client gave up", c.job.ID)
 	}
+}
+
+// TestLastMoment lets the last worker leave while a job is being accepted.
+func TestLastMoment(t *testing.T) {
+	for name, leave := range map[string]func(p *pool.Pool, ctx context.Context){
+		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, false) },
+		"closed":      func(p *pool.Pool, ctx context.Context) { _ = p.Close(ctx) },
+	} {
+		t.Run("SCH-081 "+name, func(t *testing.T) {
+			bubble(t, &team{}, base(), func(t *testing.T, p *pool.Pool) {
+				scale(t, p, 1)
+				ctx, c := t.Context(), newClient("a")
+				err := p.Submit(hooked{ctx, func() { leave(p, ctx); synctest.Wait() }}, c.job)
+				if err == nil {
+					c.failed(t, fault.Busy, 0)
+				} else {
+					assert.Equal(t, fault.Busy, fault.KindOf(err))
+					assert.Zero(t, c.answers())
+				}
+			})
+		})
+	}
+}
+
+// hooked is a context that does something when it is asked whether it ended.
+type hooked struct {
+	context.Context //nolint:containedctx // it is one
+
+	hook func()
+}
+
+func (h hooked) Err() error {
+	h.hook()
+	return h.Context.Err()
 }

@@ -93,8 +93,9 @@ type Pool struct {
 	refusing atomic.Bool   // draining or closed
 	drain    sync.Once     // closes draining
 	draining chan struct{} // closed: batches are not waited for any more
+	changed  bell          // rings while draining: holding has, or the queue
 	holding  atomic.Int64  // slots that may hold jobs
-	settled  chan struct{} // holds one token: holding or the queue has shrunk
+	holds    atomic.Uint64 // how often one began to
 	alive    atomic.Int64  // slots that run or may come back
 
 	turn chan struct{} // holds one token: the turn to change the workers
@@ -116,7 +117,6 @@ func New(cfg Config) *Pool {
 		queue:    batch.NewQueue(cfg.Settings.QueueSize),
 		log:      cfg.Log(LogModel, "pool"),
 		draining: make(chan struct{}),
-		settled:  make(chan struct{}, 1), // a second signal would say nothing new
 		turn:     make(chan struct{}, 1), // one turn exists
 	}
 	if cfg.Settings.JobTicket {
@@ -136,11 +136,11 @@ func busy() error { return fault.New(fault.Busy, "") }
 // idle worker has a ticket for j, or the pool is stopping; j's sink is then
 // never called. Later the end of ctx has no effect: who gives j up abandons it.
 func (p *Pool) Submit(ctx context.Context, j *job.Job) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	if p.refusing.Load() || p.alive.Load() == 0 {
 		return busy()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if p.tickets != nil && !p.tickets.admit(j) {
 		p.log.Info().Msg("There are no job tickets available")
@@ -164,7 +164,7 @@ func (p *Pool) sweep() {
 	for _, j := range p.queue.Drain() {
 		j.Fail(busy())
 	}
-	p.settle()
+	p.signal()
 }
 
 // limits are those of a batch; an eager worker takes what is there at once.
@@ -174,15 +174,6 @@ func (p *Pool) limits() batch.Limits {
 		b.Delay = 0
 	}
 	return batch.Limits{Size: b.Size, Delay: b.Delay}
-}
-
-func (p *Pool) isDraining() bool {
-	select {
-	case <-p.draining:
-		return true
-	default:
-		return false
-	}
 }
 
 // putBack returns jobs that were never sent to the head of the queue.
@@ -196,18 +187,25 @@ func (p *Pool) putBack(jobs []*job.Job) {
 	p.sweep()
 }
 
-// release notes that a slot holds no jobs any more.
-func (p *Pool) release() {
-	if p.holding.Add(-1) == 0 {
-		p.settle()
-	}
+// hold notes a slot that may hold jobs from now on. It comes before the jobs
+// leave the queue, and holds after holding: see idle.
+func (p *Pool) hold() {
+	p.holding.Add(1)
+	p.holds.Add(1)
 }
 
-// settle tells Drain to look again.
-func (p *Pool) settle() {
+// release notes a slot that holds no jobs any more.
+func (p *Pool) release() {
+	p.holding.Add(-1)
+	p.signal()
+}
+
+// signal tells those who drain to look again.
+func (p *Pool) signal() {
 	select {
-	case p.settled <- struct{}{}:
-	default: // the token is there already
+	case <-p.draining:
+		p.changed.ring()
+	default:
 	}
 }
 

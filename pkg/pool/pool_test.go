@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +87,21 @@ func TestSubmit(t *testing.T) {
 	})
 }
 
+func TestAnsweredJobsAreForgotten(t *testing.T) {
+	tm := &team{}
+	var batch []*job.Job
+	tm.answer = func(f *fake, jobs []*job.Job) error {
+		batch = jobs
+		return f.finish(jobs, 0, nil, nil)
+	}
+	bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+		scale(t, p, 1)
+		submit(t, p, "a")
+		pass(time.Second)
+		assert.Equal(t, []*job.Job{nil}, batch, "an idle worker must not hold the last request")
+	})
+}
+
 func TestQueueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := &team{work: time.Second}
@@ -159,24 +175,43 @@ func TestJobTickets(t *testing.T) {
 			submit(t, p, "b")
 		})
 	})
-	t.Run("a batch that came back keeps its tickets", func(t *testing.T) {
-		tm := &team{work: time.Second}
-		tm.answer = func(f *fake, jobs []*job.Job) error {
-			if f.launches() == 1 {
-				f.die()
-				return errUnsent()
-			}
-			return f.finish(jobs, time.Second, nil, nil)
-		}
-		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+	t.Run("a job given up in a batch that was not sent frees its ticket", func(t *testing.T) {
+		slow := s
+		slow.Batching = model.Batching{Size: 4, Delay: time.Hour}
+		tm := &team{}
+		bubble(t, tm, slow, func(t *testing.T, p *pool.Pool) {
 			scale(t, p, 1)
 			synctest.Wait()
 			a := submit(t, p, "a")
-			pass(time.Second) // the worker is back
-			refused(t, p)
-			pass(time.Minute)
-			a.answered(t, 2*time.Second)
+			synctest.Wait()
+			require.False(t, a.job.Abandon(), "collected")
+			tm.at(0).die()
+			pass(2 * time.Second)
 			submit(t, p, "b")
+		})
+	})
+	t.Run("a batch that came back keeps its tickets", func(t *testing.T) {
+		slow := s
+		slow.Batching = model.Batching{Size: 4, Delay: 10 * time.Second}
+		var exchanges atomic.Int32
+		tm := &team{answer: func(f *fake, jobs []*job.Job) error {
+			if exchanges.Add(1) == 1 {
+				<-time.NewTimer(2 * time.Second).C
+				f.die()
+				return errUnsent()
+			}
+			return f.finish(jobs, 0, nil, nil)
+		}}
+		bubble(t, tm, slow, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 3)
+			a := submit(t, p, "a")
+			pass(11 * time.Second) // a is with the first worker
+			b := submit(t, p, "b")
+			pass(1500 * time.Millisecond) // a has come back and shares the second one's batch with b
+			refused(t, p)                 // though the third one is idle, too
+			pass(time.Minute)
+			a.answered(t, 21*time.Second)
+			b.answered(t, 10*time.Second)
 		})
 	})
 	t.Run("a full queue takes no ticket", func(t *testing.T) {
@@ -281,6 +316,45 @@ func TestDrain(t *testing.T) {
 			synctest.Wait()
 			a := submit(t, p, "a")
 			p.Drain(t.Context())
+			a.answered(t, 2*time.Second)
+		})
+	})
+	t.Run("a job that is late is no reason to wait for another", func(t *testing.T) {
+		bubble(t, &team{load: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			a := newClient("a")
+			a.job.Deadline = a.job.Created.Add(time.Second)
+			require.NoError(t, p.Submit(t.Context(), a.job))
+			p.Drain(t.Context())
+			a.failed(t, fault.Expired, 5*time.Second)
+			assert.Less(t, time.Since(a.job.Created), 6*time.Second)
+		})
+	})
+	t.Run("a worker that dies after it is replaced all the same", func(t *testing.T) {
+		tm := &team{}
+		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			p.Drain(t.Context())
+			tm.at(0).die()
+			pass(2 * time.Second)
+			assert.Equal(t, 2, tm.at(0).launches())
+			assert.True(t, p.Ready())
+		})
+	})
+	t.Run("two may wait", func(t *testing.T) {
+		bubble(t, &team{load: time.Second, work: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			a := submit(t, p, "a")
+			synctest.Wait()
+			drained := make(chan struct{})
+			go func() {
+				p.Drain(t.Context())
+				close(drained)
+			}()
+			p.Drain(t.Context())
+			<-drained
 			a.answered(t, 2*time.Second)
 		})
 	})

@@ -118,7 +118,7 @@ func TestProcesses(t *testing.T) {
 		assert.Equal(t, 500, fault.Status(err))
 		failed := time.Now()
 		assert.Equal(t, "b", string(workertest.Reply(t, ask(t, p, "b")).Body))
-		assert.InDelta(t, 1, time.Since(failed).Seconds(), 0.9, "one second, and a start")
+		assert.Greater(t, time.Since(failed), 900*time.Millisecond, "a second after its end, which the client saw a little later")
 		assert.NotEqual(t, old, p.Status().Workers[0].PID)
 		require.ErrorIs(t, syscall.Kill(old, 0), syscall.ESRCH)
 	})

@@ -227,7 +227,7 @@ func TestDeath(t *testing.T) {
 		})
 	})
 	t.Run("a batch in work is answered, the worker comes back after a second", func(t *testing.T) {
-		tm := &team{work: time.Minute}
+		tm := &team{work: time.Minute, polite: time.Minute}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
 			scale(t, p, 1)
 			a, b := submit(t, p, "a"), submit(t, p, "b")

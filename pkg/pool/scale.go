@@ -149,25 +149,29 @@ func (c change) await(ctx context.Context) error {
 func (p *Pool) Drain(ctx context.Context) {
 	p.refusing.Store(true)
 	p.drain.Do(func() { close(p.draining) })
-	defer p.settle() // another Drain may wait, too
-	for !p.idle() {
+	for {
+		changed := p.changed.next()
+		if p.idle() {
+			return
+		}
 		select {
-		case <-p.settled:
+		case <-changed:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// idle reports whether no job is queued or in work. Jobs that are put back are
-// queued before they are released, hence the order; a job that was taken in
-// between is held now.
+// idle reports whether no job is queued or in work. That nobody held a job and
+// then none was queued is not enough: one may have been taken, and put back, in
+// between.
 func (p *Pool) idle() bool {
+	holds := p.holds.Load()
 	if p.holding.Load() > 0 {
 		return false
 	}
 	pending, _ := p.queue.Waiting()
-	return pending == 0 && p.holding.Load() == 0
+	return pending == 0 && p.holds.Load() == holds
 }
 
 // Close stops the pool for good: queued jobs are answered Busy at once, batches
@@ -186,7 +190,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	for _, j := range p.queue.Close() {
 		j.Fail(busy())
 	}
-	p.settle()
+	p.signal()
 
 	grace, cancel := context.WithTimeout(ctx, p.cfg.StopLimit)
 	defer cancel()

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
 )
@@ -223,6 +224,36 @@ func TestScaleDown(t *testing.T) {
 			assert.Empty(t, tm.at(1).seen())
 		})
 	})
+	for name, leave := range map[string]func(p *pool.Pool, ctx context.Context){
+		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, true) },
+		"closed":      func(p *pool.Pool, ctx context.Context) { _ = p.Close(ctx) },
+	} {
+		t.Run("a batch that could not be sent is refused when the last worker is "+name, func(t *testing.T) {
+			tm := &team{answer: func(f *fake, _ []*job.Job) error {
+				<-time.NewTimer(time.Second).C
+				f.die()
+				return errUnsent()
+			}}
+			bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+				scale(t, p, 1)
+				a := submit(t, p, "a")
+				synctest.Wait()
+				leave(p, t.Context())
+				a.failed(t, fault.Busy, time.Second)
+			})
+		})
+	}
+	t.Run("a worker that has gone is left alone", func(t *testing.T) {
+		tm := &team{polite: time.Second}
+		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			began := time.Now()
+			scale(t, p, 0)
+			assert.Equal(t, time.Second, time.Since(began), "a worker that did nothing wrong is stopped politely")
+			pass(time.Hour)
+			assert.Zero(t, tm.at(0).interrupts)
+		})
+	})
 	t.Run("a booting worker leaves at once", func(t *testing.T) {
 		tm := &team{load: time.Hour}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
@@ -267,94 +298,5 @@ func TestScaleDown(t *testing.T) {
 			assert.Equal(t, fault.CleanupTimeout, fault.KindOf(err))
 			assert.Empty(t, tm.gone())
 		}) // Close tries again
-	})
-}
-
-func TestClose(t *testing.T) {
-	t.Run("MGT-071 queued jobs are refused at once, SCH-034 the one in work is answered", func(t *testing.T) {
-		bubble(t, &team{work: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			b := submit(t, p, "b")
-			require.NoError(t, p.Close(t.Context()))
-			a.answered(t, 5*time.Second)
-			b.failed(t, fault.Busy, 0)
-			refused(t, p)
-			assert.Empty(t, ports(p))
-		})
-	})
-	t.Run("SCH-034 what lasts longer than the limit is cut", func(t *testing.T) {
-		bubble(t, &team{work: time.Hour}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			require.NoError(t, p.Close(t.Context()))
-			a.failed(t, fault.Worker, 10*time.Second)
-		})
-	})
-	t.Run("ctx cuts it, too", func(t *testing.T) {
-		bubble(t, &team{work: time.Hour}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			ctx, cancel := context.WithCancel(t.Context())
-			cancel()
-			require.NoError(t, p.Close(ctx))
-			a.failed(t, fault.Worker, 0)
-		})
-	})
-	t.Run("it waits for workers that were scaled away", func(t *testing.T) {
-		bubble(t, &team{work: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			_, err := p.Scale(t.Context(), model.Workers{}, false)
-			require.NoError(t, err)
-			require.NoError(t, p.Close(t.Context()))
-			a.answered(t, 5*time.Second)
-		})
-	})
-	t.Run("a process that does not end is a fault, and tried again", func(t *testing.T) {
-		tm := &team{stop: func(_ *fake, n int) error {
-			if n <= 2 {
-				return fault.New(fault.CleanupTimeout, "")
-			}
-			return nil
-		}}
-		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 2)
-			for range 2 {
-				assert.Equal(t, fault.CleanupTimeout, fault.KindOf(p.Close(t.Context())))
-				assert.Empty(t, ports(p))
-				assert.Empty(t, tm.gone())
-			}
-			require.NoError(t, p.Close(t.Context()))
-			assert.ElementsMatch(t, []int{9000, 9001}, tm.gone())
-		})
-	})
-	t.Run("a second caller waits for the first, as long as its ctx", func(t *testing.T) {
-		bubble(t, &team{work: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			submit(t, p, "a")
-			synctest.Wait()
-			first := make(chan error, 1)
-			go func() { first <- p.Close(t.Context()) }()
-			synctest.Wait()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			assert.Equal(t, fault.CleanupTimeout, fault.KindOf(p.Close(ctx)))
-			require.NoError(t, p.Close(t.Context()))
-			require.NoError(t, <-first)
-		})
-	})
-	t.Run("a closed pool is not scaled", func(t *testing.T) {
-		tm := &team{}
-		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			require.NoError(t, p.Close(t.Context()))
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, true)
-			assert.Equal(t, fault.Busy, fault.KindOf(err))
-			assert.Zero(t, tm.size())
-		})
 	})
 }

@@ -79,24 +79,17 @@ func (s *slot) live(ctx context.Context) error {
 	s.report(nil)
 	err := s.serve(ctx)
 	for errors.Is(err, errDraining) {
-		err = s.serve(ctx)
+		err = s.drain(ctx)
 	}
 	return err
 }
 
 // serve hands batches to the worker until it fails, its process ends, ctx ends,
-// or the pool begins to drain: errDraining then asks to be called again.
+// or the pool begins to drain (errDraining).
 func (s *slot) serve(ctx context.Context) error {
 	p := s.pool
-	limits, draining := p.limits(), p.draining
-	p.holding.Add(1) // a batch that is being filled is held, too
-	if p.isDraining() {
-		// Without a delay no batch is held while it waits for more.
-		limits.Delay, draining = 0, nil
-		p.release()
-	} else {
-		defer p.release()
-	}
+	p.hold()
+	defer p.release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
@@ -106,17 +99,46 @@ func (s *slot) serve(ctx context.Context) error {
 		select {
 		case <-died:
 			cancel(errDied)
-		case <-draining:
+		case <-p.draining:
 			cancel(errDraining)
 		case <-ctx.Done():
 		}
 	})
-	for ctx.Err() == nil { // a retired worker gets no further batch
+	limits := p.limits()
+	for {
 		if err := s.work(ctx, limits); err != nil {
 			return err
 		}
 	}
-	return context.Cause(ctx)
+}
+
+// patience is how long a slot looks for a job that was there a moment ago: the
+// client may have given it up, or another slot may have been faster.
+const patience = 10 * time.Millisecond
+
+// drain is one step of serve in a pool that drains: no batch waits to be filled,
+// and nothing is held while the queue is empty. errDraining asks for the next.
+func (s *slot) drain(ctx context.Context) error {
+	p := s.pool
+	changed := p.changed.next()
+	if pending, _ := p.queue.Waiting(); pending == 0 {
+		select {
+		case <-changed:
+			return errDraining
+		case <-s.worker.Done():
+			return errDied
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	p.hold()
+	defer p.release()
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDraining)
+	defer cancel()
+	if err := s.work(ctx, batch.Limits{Size: p.limits().Size}); err != nil {
+		return err
+	}
+	return errDraining
 }
 
 // work collects one batch and has it answered. A batch that was collected is
@@ -126,11 +148,8 @@ func (s *slot) work(ctx context.Context, limits batch.Limits) error {
 	if err != nil {
 		return err
 	}
-	p := s.pool
-	p.holding.Add(1)
-	defer p.release()
 	for _, j := range jobs {
-		p.cfg.Metrics.QueueTime(j.Ref, j.Waited())
+		s.pool.cfg.Metrics.QueueTime(j.Ref, j.Waited())
 	}
 	err = s.worker.Exchange(jobs)
 	s.settle(jobs, err)

@@ -20,7 +20,7 @@ type tickets struct {
 func (t *tickets) admit(j *job.Job) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.promised = slices.DeleteFunc(t.promised, (*job.Job).Done)
+	t.promised = slices.DeleteFunc(t.promised, func(j *job.Job) bool { return j.Done() || j.Abandoned() })
 	if len(t.promised) >= t.idle {
 		return false
 	}
