@@ -49,6 +49,17 @@ func TestClose(t *testing.T) {
 			assert.Zero(t, time.Since(a.job.Created), "nor is there time for politeness")
 		})
 	})
+	t.Run("CLI-025 what is cut gets the cause of ctx", func(t *testing.T) {
+		bubble(t, &team{work: time.Hour}, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			a := submit(t, p, "a")
+			synctest.Wait()
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, fault.New(fault.Busy, ""))
+			defer cancel()
+			require.NoError(t, p.Close(ctx))
+			a.failed(t, fault.Busy, time.Second)
+		})
+	})
 	t.Run("it waits for workers that were scaled away", func(t *testing.T) {
 		bubble(t, &team{work: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
 			scale(t, p, 1)

@@ -32,6 +32,7 @@ type fake struct {
 	starts     int
 	stops      int
 	interrupts int
+	verdict    *fault.Error
 	batches    [][]string
 	died       chan struct{} // closed when the process ends; nil: no process
 	interrupt  chan struct{}
@@ -197,6 +198,15 @@ func (f *fake) finish(jobs []*job.Job, work time.Duration, died, interrupt <-cha
 	select {
 	case <-died:
 	case <-interrupt:
+		f.mu.Lock()
+		reason := f.verdict
+		f.mu.Unlock()
+		if reason != nil {
+			for _, j := range jobs {
+				j.Fail(reason)
+			}
+			return reason
+		}
 	case <-timer.C:
 		for _, j := range jobs {
 			j.Deliver(job.Reply{Status: 200, Body: []byte(f.name())})
@@ -215,10 +225,11 @@ func kill(jobs []*job.Job) error {
 	return failure
 }
 
-func (f *fake) Interrupt() {
+func (f *fake) Interrupt(reason *fault.Error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.interrupts++
+	f.verdict = reason
 	if f.interrupt != nil {
 		select {
 		case <-f.interrupt:

@@ -41,8 +41,7 @@ func TestMoments(t *testing.T) {
 			_, _ = p.Scale(ctx, model.Workers{}, false)
 			tm.at(0).die()
 		},
-		"closed":  func(p *pool.Pool, _ *team, ctx context.Context) { _ = p.Close(ctx) },
-		"drained": func(p *pool.Pool, _ *team, ctx context.Context) { p.Drain(ctx) },
+		"closed": func(p *pool.Pool, _ *team, ctx context.Context) { _ = p.Close(ctx) },
 		"cut": func(p *pool.Pool, _ *team, ctx context.Context) {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -149,11 +148,7 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	}
 	require.NotEmpty(t, accepted)
 	synctest.Wait()
-	if dice.IntN(2) == 0 {
-		p.Drain(t.Context())
-	} else {
-		require.NoError(t, p.Close(t.Context()))
-	}
+	require.NoError(t, p.Close(t.Context()))
 	for _, c := range accepted {
 		assert.Equal(t, 1, c.answers(), "answers of %s", c.job.ID)
 	}

@@ -31,8 +31,8 @@ type Worker interface {
 	// Stop blocks until the process of an incarnation has ended; ctx cuts its
 	// politeness short. Without an incarnation nothing happens.
 	Stop(ctx context.Context) error
-	// Interrupt makes a running Exchange fail at once.
-	Interrupt()
+	// Interrupt makes a running Exchange fail at once, its jobs with reason.
+	Interrupt(reason *fault.Error)
 	// Retire marks the worker as stopped for good.
 	Retire()
 	// Done returns a channel that is closed when the process of the started
@@ -90,13 +90,8 @@ type Pool struct {
 	tickets *tickets // nil: every job is admitted that finds a place
 	log     zerolog.Logger
 
-	refusing atomic.Bool   // draining or closed
-	drain    sync.Once     // closes draining
-	draining chan struct{} // closed: batches are not waited for any more
-	changed  bell          // rings while draining: holding has, or the queue
-	holding  atomic.Int64  // slots that may hold jobs
-	holds    atomic.Uint64 // how often one began to
-	alive    atomic.Int64  // slots that run or may come back
+	refusing atomic.Bool  // closed, or about to be
+	alive    atomic.Int64 // slots that run or may come back
 
 	turn chan struct{} // holds one token: the turn to change the workers
 
@@ -113,11 +108,10 @@ func New(cfg Config) *Pool {
 		cfg.Metrics = NoMetrics{}
 	}
 	p := &Pool{
-		cfg:      cfg,
-		queue:    batch.NewQueue(cfg.Settings.QueueSize),
-		log:      cfg.Log(LogModel, "pool"),
-		draining: make(chan struct{}),
-		turn:     make(chan struct{}, 1), // one turn exists
+		cfg:   cfg,
+		queue: batch.NewQueue(cfg.Settings.QueueSize),
+		log:   cfg.Log(LogModel, "pool"),
+		turn:  make(chan struct{}, 1), // one turn exists
 	}
 	if cfg.Settings.JobTicket {
 		p.tickets = &tickets{}
@@ -164,7 +158,6 @@ func (p *Pool) sweep() {
 	for _, j := range p.queue.Drain() {
 		j.Fail(busy())
 	}
-	p.signal()
 }
 
 // limits are those of a batch; an eager worker takes what is there at once.
@@ -185,28 +178,6 @@ func (p *Pool) putBack(jobs []*job.Job) {
 		j.Fail(busy())
 	}
 	p.sweep()
-}
-
-// hold notes a slot that may hold jobs from now on. It comes before the jobs
-// leave the queue, and holds after holding: see idle.
-func (p *Pool) hold() {
-	p.holding.Add(1)
-	p.holds.Add(1)
-}
-
-// release notes a slot that holds no jobs any more.
-func (p *Pool) release() {
-	p.holding.Add(-1)
-	p.signal()
-}
-
-// signal tells those who drain to look again.
-func (p *Pool) signal() {
-	select {
-	case <-p.draining:
-		p.changed.ring()
-	default:
-	}
 }
 
 // Status returns the model version as describe shows it, but for what only the

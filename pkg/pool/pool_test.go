@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
@@ -266,109 +265,6 @@ func TestStatus(t *testing.T) {
 			assert.True(t, p.Ready())
 			assert.False(t, p.Loaded())
 			assert.False(t, p.Status().GaveUp)
-		})
-	})
-}
-
-func TestDrain(t *testing.T) {
-	t.Run("everything accepted is answered, nothing new is taken", func(t *testing.T) {
-		bubble(t, &team{work: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a, b := submit(t, p, "a"), submit(t, p, "b")
-			synctest.Wait()
-			p.Drain(t.Context())
-			a.answered(t, time.Second)
-			b.answered(t, 2*time.Second)
-			refused(t, p)
-			p.Drain(t.Context()) // at once
-			assert.Equal(t, 2*time.Second, time.Since(a.job.Created))
-		})
-	})
-	t.Run("a batch that is being filled is sent", func(t *testing.T) {
-		s := base()
-		s.Batching = model.Batching{Size: 8, Delay: time.Hour}
-		tm := &team{work: time.Second}
-		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 2)
-			a, b := submit(t, p, "a"), submit(t, p, "b")
-			synctest.Wait()
-			p.Drain(t.Context())
-			a.answered(t, time.Second)
-			b.answered(t, time.Second)
-		})
-	})
-	t.Run("an idle pool is drained at once, whatever its batch delay", func(t *testing.T) {
-		s := base()
-		s.Batching = model.Batching{Size: 8, Delay: time.Hour}
-		bubble(t, &team{}, s, func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 3)
-			began := time.Now()
-			p.Drain(t.Context())
-			assert.Zero(t, time.Since(began))
-		})
-	})
-	t.Run("a job waits for a worker that comes back", func(t *testing.T) {
-		tm := &team{work: time.Second}
-		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			synctest.Wait()
-			tm.at(0).die()
-			synctest.Wait()
-			a := submit(t, p, "a")
-			p.Drain(t.Context())
-			a.answered(t, 2*time.Second)
-		})
-	})
-	t.Run("a job that is late is no reason to wait for another", func(t *testing.T) {
-		bubble(t, &team{load: 5 * time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
-			require.NoError(t, err)
-			a := newClient("a")
-			a.job.Deadline = a.job.Created.Add(time.Second)
-			require.NoError(t, p.Submit(t.Context(), a.job))
-			p.Drain(t.Context())
-			a.failed(t, fault.Expired, 5*time.Second)
-			assert.Less(t, time.Since(a.job.Created), 6*time.Second)
-		})
-	})
-	t.Run("a worker that dies after it is replaced all the same", func(t *testing.T) {
-		tm := &team{}
-		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			p.Drain(t.Context())
-			tm.at(0).die()
-			pass(2 * time.Second)
-			assert.Equal(t, 2, tm.at(0).launches())
-			assert.True(t, p.Ready())
-		})
-	})
-	t.Run("two may wait", func(t *testing.T) {
-		bubble(t, &team{load: time.Second, work: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
-			require.NoError(t, err)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			drained := make(chan struct{})
-			go func() {
-				p.Drain(t.Context())
-				close(drained)
-			}()
-			p.Drain(t.Context())
-			<-drained
-			a.answered(t, 2*time.Second)
-		})
-	})
-	t.Run("ctx ends the waiting", func(t *testing.T) {
-		bubble(t, &team{work: time.Minute}, base(), func(t *testing.T, p *pool.Pool) {
-			scale(t, p, 1)
-			a := submit(t, p, "a")
-			synctest.Wait()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			p.Drain(ctx)
-			assert.Zero(t, a.answers())
-			require.NoError(t, p.Close(ctx))
-			a.failed(t, fault.Worker, time.Second)
 		})
 	})
 }

@@ -144,39 +144,10 @@ func (c change) await(ctx context.Context) error {
 	return nil
 }
 
-// Drain refuses new jobs as Busy for good and blocks until all accepted ones
-// are answered, or ctx ends. Batches are not waited for any more.
-func (p *Pool) Drain(ctx context.Context) {
-	p.refusing.Store(true)
-	p.drain.Do(func() { close(p.draining) })
-	for {
-		changed := p.changed.next()
-		if p.idle() {
-			return
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// idle reports whether no job is queued or in work. That nobody held a job and
-// then none was queued is not enough: one may have been taken, and put back, in
-// between.
-func (p *Pool) idle() bool {
-	holds := p.holds.Load()
-	if p.holding.Load() > 0 {
-		return false
-	}
-	pending, _ := p.queue.Waiting()
-	return pending == 0 && p.holds.Load() == holds
-}
-
 // Close stops the pool for good: queued jobs are answered Busy at once, batches
 // in flight are finished until ctx ends or Config.StopLimit is over, then
-// answered as by a dying worker, and all workers are stopped. When it returns,
+// answered with the cause of ctx, if that is a fault, else as by a dying worker,
+// and all workers are stopped. When it returns,
 // everything has been waited for, but for the processes that did not end: these
 // are a fault of kind CleanupTimeout, and calling Close again tries again.
 // Closing a closed pool does nothing.
@@ -190,13 +161,16 @@ func (p *Pool) Close(ctx context.Context) error {
 	for _, j := range p.queue.Close() {
 		j.Fail(busy())
 	}
-	p.signal()
 
 	grace, cancel := context.WithTimeout(ctx, p.cfg.StopLimit)
 	defer cancel()
 	stop := context.AfterFunc(grace, func() {
+		var reason *fault.Error
+		if !errors.As(context.Cause(grace), &reason) {
+			reason = nil
+		}
 		for _, s := range leaving {
-			s.abort()
+			s.abort(reason)
 		}
 	})
 	defer stop()

@@ -42,9 +42,8 @@ type slot struct {
 
 // Why a slot stops collecting while its worker is not retired.
 var (
-	errDied     = errors.New("the worker process has ended")
-	errDraining = errors.New("the pool is draining")
-	errRetired  = errors.New("the worker was scaled away")
+	errDied    = errors.New("the worker process has ended")
+	errRetired = errors.New("the worker was scaled away")
 )
 
 // run drives the worker until ctx ends and has then stopped it; hurry cuts the
@@ -77,19 +76,12 @@ func (s *slot) live(ctx context.Context) error {
 		s.log.Info().Msg("Auto recovery succeeded, reset recoveryStartTS")
 	}
 	s.report(nil)
-	err := s.serve(ctx)
-	for errors.Is(err, errDraining) {
-		err = s.drain(ctx)
-	}
-	return err
+	return s.serve(ctx)
 }
 
-// serve hands batches to the worker until it fails, its process ends, ctx ends,
-// or the pool begins to drain (errDraining).
+// serve hands batches to the worker until it fails, its process ends, or ctx
+// ends.
 func (s *slot) serve(ctx context.Context) error {
-	p := s.pool
-	p.hold()
-	defer p.release()
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
@@ -99,46 +91,15 @@ func (s *slot) serve(ctx context.Context) error {
 		select {
 		case <-died:
 			cancel(errDied)
-		case <-p.draining:
-			cancel(errDraining)
 		case <-ctx.Done():
 		}
 	})
-	limits := p.limits()
+	limits := s.pool.limits()
 	for {
 		if err := s.work(ctx, limits); err != nil {
 			return err
 		}
 	}
-}
-
-// patience is how long a slot looks for a job that was there a moment ago: the
-// client may have given it up, or another slot may have been faster.
-const patience = 10 * time.Millisecond
-
-// drain is one step of serve in a pool that drains: no batch waits to be filled,
-// and nothing is held while the queue is empty. errDraining asks for the next.
-func (s *slot) drain(ctx context.Context) error {
-	p := s.pool
-	changed := p.changed.next()
-	if pending, _ := p.queue.Waiting(); pending == 0 {
-		select {
-		case <-changed:
-			return errDraining
-		case <-s.worker.Done():
-			return errDied
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	p.hold()
-	defer p.release()
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errDraining)
-	defer cancel()
-	if err := s.work(ctx, batch.Limits{Size: p.limits().Size}); err != nil {
-		return err
-	}
-	return errDraining
 }
 
 // work collects one batch and has it answered. A batch that was collected is
@@ -252,16 +213,17 @@ func (s *slot) depart() {
 // does not wait for that; call it once.
 func (s *slot) retire(limit time.Duration) {
 	s.mu.Lock()
-	s.cutoff = time.AfterFunc(limit, s.abort)
+	s.cutoff = time.AfterFunc(limit, func() { s.abort(nil) })
 	s.mu.Unlock()
 	s.retired()
 	s.depart()
 }
 
-// abort cuts short what a retired worker still does.
-func (s *slot) abort() {
+// abort cuts short what a retired worker still does; its jobs get reason, if
+// there is one.
+func (s *slot) abort(reason *fault.Error) {
 	s.hurried()
-	s.worker.Interrupt()
+	s.worker.Interrupt(reason)
 }
 
 // end stops the process of a retired worker and lets its place go. It may be

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/fault"
 )
 
 // undoLimit bounds everything that is undone after the grace for requests:
@@ -59,19 +60,16 @@ func (s *Server) serveUntil(ctx context.Context) error {
 
 // stop is what the package comment says under Stop; ctx is not ended.
 func (s *Server) stop(ctx context.Context) error {
-	grace, cancel := context.WithTimeout(ctx, s.cfg.Server.ShutdownGrace)
+	grace, cancel := context.WithTimeoutCause(ctx, s.cfg.Server.ShutdownGrace, fault.New(fault.Busy, ""))
 	defer cancel()
 	var answered sync.WaitGroup
-	answered.Go(func() { s.service.Drain(grace) })
 	answered.Go(func() { s.shut(grace) })
+	err := s.service.Close(grace)
 	answered.Wait()
-	for _, d := range s.doors {
-		s.log.Info().Msgf("%s model server stopped.", d.role)
-	}
 
 	ctx, cancel = context.WithTimeout(ctx, undoLimit)
 	defer cancel()
-	return s.undo.unwind(ctx)
+	return errors.Join(err, s.undo.unwind(ctx))
 }
 
 // shut stops accepting and blocks until the requests in flight have their
@@ -97,6 +95,7 @@ func (s *Server) closeDoors(ctx context.Context) error {
 	errs := make([]error, 0, len(s.doors))
 	for _, d := range s.doors {
 		errs = append(errs, d.server.Close(), ignoreClosed(d.listener.Close()))
+		s.log.Info().Msgf("%s model server stopped.", d.role)
 	}
 	return errors.Join(errs...)
 }

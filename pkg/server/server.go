@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -187,9 +188,14 @@ func (s *Server) greet(context.Context) error {
 	return nil
 }
 
-// memoryLimit returns the memory in bytes that this process may use, as far as
-// somebody has set a limit; log parsers expect the line.
-func memoryLimit() int64 { return debug.SetMemoryLimit(-1) }
+// memoryLimit returns the memory in bytes that this process may use: the limit
+// that somebody set with GOMEMLIMIT, else all that the machine has.
+func memoryLimit() int64 {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		return limit
+	}
+	return machineMemory()
+}
 
 var (
 	_ rest.Predictor = (*serving.Service)(nil)

@@ -92,19 +92,10 @@ func (s *Service) discard(e *registry.Entry) {
 	}
 }
 
-// Drain refuses new requests and those that are queued, and blocks until those
-// that a worker has are answered, or until ctx ends. Health and readiness are
-// false from now on.
-func (s *Service) Drain(ctx context.Context) {
-	s.stopping.Store(true)
-	_ = s.each(func(e *registry.Entry) error { // nothing that could fail
-		e.Pool.Drain(ctx)
-		return nil
-	})
-}
-
-// Close stops every model, bounded by ctx; its files are the archive store's to
-// remove. The error joins those of workers that did not end.
+// Close stops every model: queued requests are refused at once, those that a
+// worker has may finish until ctx ends and then get its cause, if that is a
+// fault. Health and readiness are false from now on. The models' files are the
+// archive store's to remove. The error joins those of workers that did not end.
 func (s *Service) Close(ctx context.Context) error {
 	s.stopping.Store(true)
 	return s.each(func(e *registry.Entry) error {

@@ -197,10 +197,19 @@ func (w *Worker) broken(jobs []*job.Job, cause error) error {
 	if late && jobs[0].Kind == job.Describe {
 		failure.Message = errNoMetadata
 	}
+	if reason := w.interrupted(); reason != nil {
+		failure = reason
+	}
 	for _, j := range jobs {
 		j.Fail(failure)
 	}
 	return failure
+}
+
+func (w *Worker) interrupted() *fault.Error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.verdict
 }
 
 // logError writes the two lines by which 0.12 reports the end of an

@@ -295,7 +295,7 @@ func TestUnsent(t *testing.T) {
 	t.Run("the connection was closed", func(t *testing.T) {
 		t.Parallel()
 		w := scripted(t, nil)
-		w.Interrupt()
+		w.Interrupt(nil)
 		assert.Error(t, unsent(t, w))
 	})
 	t.Run("there is no process", func(t *testing.T) {
@@ -329,11 +329,26 @@ func TestInterrupt(t *testing.T) {
 		assert.False(t, worker.Unsent(err))
 	})
 	gate.Await(t)
-	w.Interrupt()
+	w.Interrupt(nil)
 	ended.Wait()
 	failure := workertest.Failure(t, streams[0])
 	assert.Equal(t, "Worker died.", fault.Message(failure))
 	assert.Equal(t, 500, fault.Status(failure), "we did it, not the system")
+	gate.Open(t)
+}
+
+func TestInterruptWithReason(t *testing.T) {
+	t.Parallel()
+	a := workertest.Archive(t, workertest.Script{Infer: []workertest.Action{{Gate: true}}})
+	gate := workertest.NewGate(t, a)
+	w := workertest.Started(t, worker.New(workertest.Config(t, a)))
+	jobs, streams := batchOf("a")
+	var ended sync.WaitGroup
+	ended.Go(func() { assert.Error(t, w.Exchange(jobs)) })
+	gate.Await(t)
+	w.Interrupt(fault.New(fault.Busy, "stopping"))
+	ended.Wait()
+	assert.Equal(t, fault.Busy, fault.KindOf(workertest.Failure(t, streams[0])))
 	gate.Open(t)
 }
 

@@ -218,7 +218,7 @@ func TestStop(t *testing.T) {
 		<-w.Done()
 		require.NoError(t, w.Stop(t.Context()))
 		assert.Equal(t, worker.None, w.State())
-		w.Interrupt()
+		w.Interrupt(nil)
 	})
 	t.Run("no socket stays, of a killed process neither", func(t *testing.T) {
 		t.Parallel()

@@ -82,6 +82,7 @@ type Worker struct {
 	mu        sync.Mutex // Protects fields below; conn is written by the slot's goroutine only
 	conn      *conn
 	proc      *process
+	verdict   *fault.Error // of Interrupt, for the jobs of this incarnation; nil: none
 	lastError string
 }
 
@@ -105,13 +106,16 @@ func (w *Worker) Done() <-chan struct{} {
 	return w.gone
 }
 
-// Interrupt cuts the exchange in work short: its jobs are answered with Worker
-// died. and Exchange returns, after which the incarnation must be stopped. It
-// does not block, does nothing when there is no connection, and is safe for
-// concurrent use.
-func (w *Worker) Interrupt() {
+// Interrupt cuts the exchange in work short: its jobs are answered with reason,
+// with Worker died. if that is nil, and Exchange returns, after which the
+// incarnation must be stopped. It does not block, does nothing when there is no
+// connection, and is safe for concurrent use.
+func (w *Worker) Interrupt(reason *fault.Error) {
 	w.mu.Lock()
 	c := w.conn
+	if c != nil {
+		w.verdict = reason
+	}
 	w.mu.Unlock()
 	if c != nil {
 		c.close()
@@ -196,7 +200,7 @@ func (w *Worker) spawned(p *process) {
 
 func (w *Worker) connected(c *conn) {
 	w.mu.Lock()
-	w.conn = c
+	w.conn, w.verdict = c, nil
 	w.mu.Unlock()
 }
 
