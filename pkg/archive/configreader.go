@@ -83,13 +83,11 @@ var boolKeys = map[string]func(c *ModelConfig, b bool){
 }
 
 func seconds(n int) *time.Duration {
-	d := time.Duration(n) * time.Second
-	return &d
+	return new(time.Duration(n) * time.Second)
 }
 
 func milliseconds(n int) *time.Duration {
-	d := time.Duration(n) * time.Millisecond
-	return &d
+	return new(time.Duration(n) * time.Millisecond)
 }
 
 // configReader reads one model config, key by key in the order of the file: of
@@ -224,8 +222,7 @@ func (r *configReader) torchrun(v any) {
 		r.torchrunKey(&t, javaText(e.Key), e.Value)
 	}
 	r.config.Torchrun = &t
-	level := t.ProcsPerNode
-	r.config.ParallelLevel = &level
+	r.config.ParallelLevel = new(t.ProcsPerNode)
 }
 
 func (r *configReader) torchrunKey(t *model.Torchrun, key string, v any) {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +85,7 @@ func (s *Store) download(ctx context.Context, r Request, target *url.URL, base s
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer func() { _ = body.Close() }() // its bytes are here
 	if have >= 0 && size == have {
 		return nil
 	}
@@ -144,14 +145,14 @@ func openFile(target *url.URL) (io.ReadCloser, int64, error) {
 	if target.Host != "" && !strings.EqualFold(target.Host, "localhost") {
 		return nil, 0, fmt.Errorf("file URL with the host %q", target.Host)
 	}
-	info, err := os.Stat(target.Path)
+	info, err := os.Stat(target.Path) //nolint:gosec // allowed_urls admitted it
 	if err != nil {
 		return nil, 0, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, 0, errors.New("not a regular file")
 	}
-	f, err := os.Open(target.Path)
+	f, err := os.Open(target.Path) //nolint:gosec // the same
 	return f, info.Size(), err
 }
 
@@ -172,7 +173,7 @@ func (s *Store) get(ctx context.Context, r Request, target *url.URL) (*http.Resp
 	client := http.Client{Transport: s.via, CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		return s.redirect(r, next, via)
 	}}
-	return client.Do(req) //nolint:bodyclose // the caller's
+	return client.Do(req)
 }
 
 // redirect judges where a redirect leads, as if it had been asked for, and
@@ -202,18 +203,16 @@ func (s *Store) redirect(r Request, next *http.Request, via []*http.Request) err
 // downloadError makes the answer of a failed download. Refusals keep theirs;
 // the URL in the text of net/http's errors may hold a signature and goes.
 func downloadError(location string, err error) error {
-	var refused *fault.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*fault.Error](err); ok {
 		return refused
 	}
-	var refusal *addressError
-	if errors.As(err, &refusal) {
-		f := fault.Wrap(fault.ModelNotFound, "Given URL "+location+" does not match any allowed URL(s)", refusal)
-		f.Hint = "name the host in allowed_urls to allow it"
-		return f
+	if refusal, ok := errors.AsType[*addressError](err); ok {
+		return &fault.Error{
+			Kind: fault.ModelNotFound, Message: notAllowedText(cmp.Or(refusal.url, location)), Err: refusal,
+			Hint: "a link-local address is fetched from if allowed_urls names its host",
+		}
 	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	return fault.Wrap(fault.Download, "Failed to download archive from: "+location, err)

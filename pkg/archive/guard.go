@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -30,8 +31,9 @@ var (
 	}
 )
 
-// addressError is the refusal of an address.
-type addressError struct{ host, reason string }
+// addressError is the refusal of an address. url is the redirect that led
+// there, empty for the URL that was asked for.
+type addressError struct{ host, reason, url string }
 
 func (e *addressError) Error() string { return "host " + e.host + " " + e.reason }
 
@@ -50,21 +52,16 @@ func (g guard) address(host string, addr netip.Addr) error {
 		addr = netip.AddrFrom4([4]byte(b[12:]))
 	}
 	if isLinkLocal(addr) && !names(g.allowed, host) {
-		return &addressError{host, "has a link-local address"}
+		return &addressError{host: host, reason: "has a link-local address"}
 	}
 	if g.strict && isInternal(addr) {
-		return &addressError{host, "has a loopback or private address, which strict_security refuses"}
+		return &addressError{host: host, reason: "has a loopback or private address, which strict_security refuses"}
 	}
 	return nil
 }
 
 func isLinkLocal(addr netip.Addr) bool {
-	for _, m := range metadata {
-		if addr == m {
-			return true
-		}
-	}
-	return addr.IsLinkLocalUnicast() || addr.IsMulticast()
+	return slices.Contains(metadata, addr) || addr.IsLinkLocalUnicast() || addr.IsMulticast()
 }
 
 func isInternal(addr netip.Addr) bool {
@@ -84,7 +81,7 @@ func (g guard) host(host string) error {
 	isNumber := digits == "" && last != "" || digits != "" && strings.Trim(digits, "0123456789") == "" ||
 		digits != last && strings.Trim(digits, "0123456789abcdef") == ""
 	if isNumber {
-		return &addressError{host, "is an address in an unusual form"}
+		return &addressError{host: host, reason: "is an address in an unusual form"}
 	}
 	return nil
 }
@@ -115,6 +112,14 @@ func newTransport(base *http.Transport, g guard) *transport {
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.send(req)
+	if refusal, ok := errors.AsType[*addressError](err); ok && req.Response != nil {
+		return nil, &addressError{host: refusal.host, reason: refusal.reason, url: req.URL.String()}
+	}
+	return resp, err
+}
+
+func (t *transport) send(req *http.Request) (*http.Response, error) {
 	if err := t.guard.host(req.URL.Hostname()); err != nil {
 		return nil, err
 	}

@@ -132,7 +132,7 @@ func inside(path, dir string) bool {
 }
 
 func isDir(path string) bool {
-	info, err := os.Stat(path)
+	info, err := os.Stat(path) //nolint:gosec // the callers judge the path
 	return err == nil && info.IsDir()
 }
 

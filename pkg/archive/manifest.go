@@ -15,7 +15,7 @@ import (
 )
 
 // maxManifest is the size of a manifest, in bytes, beyond which it is not read.
-const maxManifest = 16 << 20
+const maxManifest = 4 << 20
 
 const parseFailed = "Failed to parse signature.json."
 
@@ -76,8 +76,7 @@ type fields struct{ err error }
 func (f *fields) text(members map[string]any, name string) *string {
 	switch v := members[name].(type) {
 	case scalar:
-		text := string(v)
-		return &text
+		return new(string(v))
 	case nil:
 		return nil
 	default:
@@ -129,7 +128,7 @@ func (s *Store) manifest(dir string) (manifest, error) {
 	if err != nil {
 		return manifest{}, fault.Wrap(fault.InvalidModel, parseFailed, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err == nil && len(text) > maxManifest {
 		err = fmt.Errorf("larger than %d bytes", maxManifest)

@@ -80,7 +80,7 @@ func readMapping(path string) (yaml11.Mapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	text, err := io.ReadAll(io.LimitReader(f, yaml11.MaxSize+1))
 	if err != nil {
 		return nil, err

@@ -218,7 +218,7 @@ func removeUnlocked(path string) {
 	if err != nil {
 		return
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // nothing was written
 	if lock(f) == nil {
 		_ = os.Remove(path) // a leftover that cannot be removed does no harm
 	}

@@ -17,7 +17,7 @@ import (
 const (
 	headerHash  = "X-Amz-Content-Sha256"
 	headerDate  = "X-Amz-Date"
-	headerToken = "X-Amz-Security-Token"
+	headerToken = "X-Amz-Security-Token" //nolint:gosec // a name, not a token
 )
 
 // emptyHash is the SHA-256 of no bytes: a GET has no body.
@@ -33,7 +33,7 @@ func (s *Store) sign(req *http.Request) error {
 	}
 	c := s.cfg.Credentials()
 	if missing := c.missing(); len(missing) > 0 {
-		return errors.New("Miss environment variables " + strings.Join(missing, ", ")) //nolint:staticcheck // 0.12's words
+		return errors.New("Miss environment variables " + strings.Join(missing, ", "))
 	}
 	signRequest(req, c, s.cfg.Now())
 	return nil

@@ -11,8 +11,6 @@ import (
 )
 
 // urlForm is what 0.12 takes for a URL when no pattern matches it.
-//
-//nolint:gochecknoglobals // compiled once, read only
 var urlForm = regexp.MustCompile(`(?is)^(file?://.*|http(s)?://.*)$`)
 
 func looksLikeURL(location string) bool { return urlForm.MatchString(location) }
@@ -57,7 +55,11 @@ func admits(patterns []*regexp.Regexp, location string) bool {
 }
 
 func notAllowed(location string) error {
-	return fault.New(fault.ModelNotFound, "Given URL "+location+" does not match any allowed URL(s)")
+	return fault.New(fault.ModelNotFound, notAllowedText(location))
+}
+
+func notAllowedText(location string) string {
+	return "Given URL " + location + " does not match any allowed URL(s)"
 }
 
 // names reports whether a pattern spells the host out, as in

@@ -21,8 +21,6 @@ const (
 )
 
 // idForm is the name of a model directory.
-//
-//nolint:gochecknoglobals // compiled once, read only
 var idForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
 var errClosed = errors.New("the work directory was given up")

@@ -3,6 +3,7 @@ package yaml11
 import (
 	"errors"
 	"math/big"
+	"slices"
 )
 
 // Entry is one entry of a mapping. A key is any value but a mapping or a
@@ -54,8 +55,8 @@ func (b *builder) merge(value any) error {
 		}
 		return nil
 	case []any:
-		for i := len(v) - 1; i >= 0; i-- {
-			m, ok := v[i].(Mapping)
+		for _, e := range slices.Backward(v) {
+			m, ok := e.(Mapping)
 			if !ok {
 				return errors.New("<< merges mappings only")
 			}

@@ -35,7 +35,7 @@ func Parse(text []byte) (v any, err error) {
 	if len(text) > MaxSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(text), MaxSize)
 	}
-	file, err := syntax(string(text))
+	file, err := syntax(strings.TrimPrefix(string(text), "\ufeff"))
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,6 @@ import (
 )
 
 // The plain scalars of YAML 1.1, as PyYAML resolves them.
-//
-//nolint:gochecknoglobals // compiled once, read only
 var (
 	intForm = regexp.MustCompile(`^[-+]?(0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|[1-9][0-9_]*(:[0-5]?[0-9])+)$`)
 
