@@ -9,13 +9,18 @@ from typing import Any, Dict, List
 from digits_image import BadImage, decode
 from digits_network import CELLS, FULL, Network, frame
 
+DESCRIPTION = {
+    "input": "one handwritten digit: a PNG, PGM or PPM image, or JSON with 8 rows of 8 pixels, 0 (paper) to 16 (ink)",
+    "output": "the digit, its probability, and the probabilities of all ten digits",
+}
+
 
 class DigitsHandler:
     """Answers each request with the digit on its image.
 
     A request carries a PNG, PGM or PPM file as its body or as the form field "data", or the JSON object
     {"pixels": [[8 x 8 numbers, 0 (paper) to 16 (ink)]]}. An image that cannot be read is answered with 400, and
-    the other requests of its batch with their digits.
+    the other requests of its batch with their digits. GET /models/digits?customized=true shows DESCRIPTION.
     """
 
     def initialize(self, context: Any) -> None:
@@ -34,6 +39,8 @@ class DigitsHandler:
 
     def _answer(self, row: Dict[str, Any], index: int, context: Any) -> str:
         context.set_response_content_type(index, "application/json")
+        if context.get_request_header(index, "describe"):
+            return _json(DESCRIPTION)
         try:
             probabilities = self.network.probabilities(_cells(row))
         except BadImage as error:

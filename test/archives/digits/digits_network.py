@@ -123,18 +123,18 @@ class Network:
     """The trained network. It never changes after it was made, so threads may share it."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
-        self._layers = list(layers)
+        self.layers = tuple(layers)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Network:
-        """Read weights as encode_layers writes them.
+        """Read weights as to_bytes writes them.
 
         Raises:
             ValueError: data is not such a file, or cut off.
         """
-        if data[:4] != _MAGIC or len(data) < 6:
+        count = int.from_bytes(data[4:6], "little")
+        if data[:4] != _MAGIC or count < 2 or len(data) < 6 + 2 * count:
             raise ValueError("not a file of digit weights")
-        count = struct.unpack_from("<H", data, 4)[0]
         sizes = struct.unpack_from(f"<{count}H", data, 6)
         numbers = array("f", data[6 + 2 * count :])
         if sys.byteorder == "big":
@@ -151,24 +151,28 @@ class Network:
 
     def probabilities(self, cells: Sequence[float]) -> List[float]:
         """Return the probability of each digit, 0 to 9, for the 64 cells of a frame (0..16)."""
+        return self.activations(cells)[-1]
+
+    def activations(self, cells: Sequence[float]) -> List[List[float]]:
+        """Return what goes into each layer in turn, and at the end the probabilities."""
         values = [cell / FULL for cell in cells]
-        for number, (weights, biases) in enumerate(self._layers):
-            if number > 0:
-                values = [value if value > 0 else 0.0 for value in values]
-            values = [sum(map(mul, row, values), bias) for row, bias in zip(weights, biases)]
-        highest = max(values)
-        shares = [exp(value - highest) for value in values]
+        passed = []
+        for weights, biases in self.layers:
+            passed.append(values)
+            sums = [sum(map(mul, row, values), bias) for row, bias in zip(weights, biases)]
+            values = [value if value > 0 else 0.0 for value in sums]
+        highest = max(sums)
+        shares = [exp(value - highest) for value in sums]
         total = sum(shares)
-        return [share / total for share in shares]
+        return [*passed, [share / total for share in shares]]
 
+    def to_bytes(self) -> bytes:
+        """Return the weights as a file, little-endian.
 
-def encode_layers(layers: Sequence[Layer]) -> bytes:
-    """Return the weights as a file, little-endian.
-
-    4 bytes "DIG1"; uint16 n; n x uint16 sizes, from the inputs to the outputs; then for each layer its weights,
-    output by output, and its biases, all float32.
-    """
-    sizes = [len(layers[0].weights[0]), *(len(layer.biases) for layer in layers)]
-    head = _MAGIC + struct.pack(f"<H{len(sizes)}H", len(sizes), *sizes)
-    rows = [row for layer in layers for row in (*layer.weights, layer.biases)]
-    return head + b"".join(struct.pack(f"<{len(row)}f", *row) for row in rows)
+        4 bytes "DIG1"; uint16 n; n x uint16 sizes, from the inputs to the outputs; then for each layer its weights,
+        output by output, and its biases, all float32.
+        """
+        sizes = [len(self.layers[0].weights[0]), *(len(layer.biases) for layer in self.layers)]
+        head = _MAGIC + struct.pack(f"<H{len(sizes)}H", len(sizes), *sizes)
+        rows = [row for layer in self.layers for row in (*layer.weights, layer.biases)]
+        return head + b"".join(struct.pack(f"<{len(row)}f", *row) for row in rows)
