@@ -111,6 +111,7 @@ func (s *Server) launch() (worker.Launch, error) {
 	l := worker.Launch{
 		Home:          home,
 		Python:        c.Python,
+		Resolve:       new(backend.Interpreters).Resolve,
 		MetricsConfig: metricsFile,
 		SocketDir:     s.work.own,
 		TCP:           c.TCP,

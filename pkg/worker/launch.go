@@ -19,6 +19,10 @@ type Launch struct {
 	SocketDir     string // private directory of the worker sockets
 	TCP           bool   // TCP on 127.0.0.1 instead of unix sockets
 
+	// Resolve returns the program to run in the place of an interpreter, or why
+	// it cannot be used; nil: the interpreter as it is.
+	Resolve func(python string) (string, error)
+
 	Environ []string               // the server's environment
 	Hidden  func(name string) bool // names not handed on; nil: none
 	Extra   []string               // TS_… variables made from the configuration
@@ -41,6 +45,9 @@ func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, 
 		return l.cppCommand(port, a)
 	}
 	python, err := l.interpreter(a, s)
+	if err == nil && l.Resolve != nil {
+		python, err = l.Resolve(python)
+	}
 	if err != nil {
 		return nil, err
 	}
