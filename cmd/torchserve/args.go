@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -79,8 +80,8 @@ func normalize(args []string) ([]string, error) {
 	var all []given
 	var unknown []string
 	for len(args) > 0 {
-		word, value, joined := strings.Cut(args[0], "=")
-		o, err := find(word)
+		_, value, joined := strings.Cut(args[0], "=")
+		o, err := find(args[0])
 		if err != nil {
 			return nil, err
 		}
@@ -126,9 +127,11 @@ func rejoin(all []given) []string {
 	return out
 }
 
-// find returns the option that word names, wholly or by a prefix that fits only
-// one spelling; nil if none fits.
+// find returns the option that word names up to its "=", wholly or by a prefix
+// that fits only one spelling; nil if none fits.
 func find(word string) (*option, error) {
+	given := word
+	word, _, _ = strings.Cut(word, "=")
 	var fits []string
 	var found *option
 	for i := range options {
@@ -142,7 +145,7 @@ func find(word string) (*option, error) {
 		}
 	}
 	if len(fits) > 1 {
-		return nil, usagef("ambiguous option: %s could match %s", word, strings.Join(fits, ", "))
+		return nil, usagef("ambiguous option: %s could match %s", given, strings.Join(fits, ", "))
 	}
 	return found, nil
 }
@@ -181,5 +184,17 @@ func (o *option) take(words []string) (values, rest []string, err error) {
 	}
 }
 
-// isValue reports whether a word can be the value of an option: a lone dash is.
-func isValue(word string) bool { return word == "-" || !strings.HasPrefix(word, "-") }
+// isValue reports whether a word can be the value of an option. Of those with a
+// dash in front, a lone dash can, and what names no option and is a negative
+// number or has a blank in it.
+func isValue(word string) bool {
+	if word == "-" || !strings.HasPrefix(word, "-") {
+		return true
+	}
+	if o, err := find(word); o != nil || err != nil {
+		return false
+	}
+	return strings.Contains(word, " ") || negative.MatchString(word)
+}
+
+var negative = regexp.MustCompile(`^-(\d+|\d*\.\d+)$`)

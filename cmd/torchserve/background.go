@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +29,7 @@ func (l *launcher) background() int {
 	if err != nil {
 		return l.fail(fmt.Errorf("pipe to the server: %w", err))
 	}
-	cmd := exec.Command(program, append(os.Args[1:], "--foreground")...) //nolint:noctx // it outlives this process
+	cmd := exec.Command(program, append(os.Args[1:], "--foreground")...) //nolint:noctx,gosec // it outlives this process; this program with its own arguments
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{reporting} // descriptor 3
@@ -71,15 +70,15 @@ func newReporter() reporter {
 // accept reports that the start goes on without the command that waits.
 func (r reporter) accept() { r.say(accepted) }
 
-// refuse reports why the server does not start.
-func (r reporter) refuse(err error) { r.say(err.Error()) }
+// refuse reports why the server does not start; false: nobody waits to hear it.
+func (r reporter) refuse(err error) bool { return r.say(err.Error()) }
 
-func (r reporter) say(text string) {
+// say reports the one thing that there is to say; false: it was not heard.
+func (r reporter) say(text string) bool {
 	if r.pipe == nil {
-		return
+		return false
 	}
-	w := bufio.NewWriter(r.pipe)
-	_, _ = w.WriteString(text) // whoever waited may be gone
-	_ = w.Flush()
+	_, err := r.pipe.WriteString(text) // whoever waited may be gone, or know enough already
 	_ = r.pipe.Close()
+	return err == nil
 }

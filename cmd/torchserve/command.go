@@ -37,7 +37,6 @@ type invocation struct {
 	version    bool
 	stop       bool
 	foreground bool
-	words      []string // the command line itself, for the server process
 }
 
 // newCommand returns the command; the exit code of its run goes to code.

@@ -24,8 +24,7 @@ func main() {
 // run executes a command line and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	words, err := normalize(args)
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if usage, ok := errors.AsType[*usageError](err); ok {
 		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.reason)
 		return exitUsage
 	}

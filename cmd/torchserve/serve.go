@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/signal"
@@ -20,7 +18,7 @@ func (l *launcher) serve(ctx context.Context, cfg config.Config) int {
 	signals := watchSignals(ctx, cfg.Security.TokenKeysFile != "")
 	defer signals.stop()
 	defer l.pids.removeOwn()
-	err := server.Run(signals.ctx, cfg, server.Deps{
+	err := server.Run(signals.ctx, cfg, server.Deps{ //nolint:contextcheck // made from ctx
 		Version: version,
 		Environ: os.Environ(),
 		Stdout:  l.stdout,
@@ -33,17 +31,14 @@ func (l *launcher) serve(ctx context.Context, cfg config.Config) int {
 			return nil
 		},
 	})
-	var faults *config.Error
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.As(err, &faults):
-		l.say("%v", err)
+	case report.refuse(err): // the command that waits tells it
+		return exitFailed
 	default:
-		_, _ = fmt.Fprintln(l.stderr, err)
+		return l.fail(err)
 	}
-	report.refuse(err)
-	return exitFailed
 }
 
 // signals are what the operator tells a running server.

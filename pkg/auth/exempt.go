@@ -8,7 +8,7 @@ import (
 
 // Exemption is a row of the table of requests that need no key.
 type Exemption struct {
-	Method  string   // empty: any
+	Methods []string // nil: any
 	Path    string   // decoded, without a slash at its end; "/x/*": /x and all below
 	Scopes  []Scope  // nil: all
 	Headers []string // that the request must carry
@@ -17,15 +17,16 @@ type Exemption struct {
 
 // Exemptions returns the table of requests that need no key, as configured.
 func Exemptions(cfg Config) []Exemption {
+	probe := []string{http.MethodGet, http.MethodHead}
 	table := []Exemption{
 		{Path: "/", Reason: "OPTIONS describes the API, the rest is 405"},
 		{Path: "/api-description", Reason: "describes the API"},
 		{
-			Path: "/livez", Method: http.MethodGet, Scopes: []Scope{Inference, Management},
+			Path: "/livez", Methods: probe, Scopes: []Scope{Inference, Management},
 			Reason: "probes have no key; it names nothing",
 		},
 		{
-			Path: "/readyz", Method: http.MethodGet, Scopes: []Scope{Inference, Management},
+			Path: "/readyz", Methods: probe, Scopes: []Scope{Inference, Management},
 			Reason: "probes have no key; it names nothing",
 		},
 	}
@@ -41,7 +42,7 @@ func Exemptions(cfg Config) []Exemption {
 	}
 	if cfg.CORS {
 		table = append(table, Exemption{
-			Path: "/*", Method: http.MethodOptions, Headers: []string{"Origin", "Access-Control-Request-Method"},
+			Path: "/*", Methods: []string{http.MethodOptions}, Headers: []string{"Origin", "Access-Control-Request-Method"},
 			Reason: "browsers send no key in a preflight (D-TOK-29)",
 		})
 	}
@@ -50,7 +51,7 @@ func Exemptions(cfg Config) []Exemption {
 
 // Covers reports whether r, of the given scope, is a request of row e.
 func (e Exemption) Covers(scope Scope, r *http.Request) bool {
-	if e.Method != "" && e.Method != r.Method {
+	if e.Methods != nil && !slices.Contains(e.Methods, r.Method) {
 		return false
 	}
 	if e.Scopes != nil && !slices.Contains(e.Scopes, scope) {

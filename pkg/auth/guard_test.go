@@ -77,6 +77,8 @@ func TestGuard(t *testing.T) {
 		"TOK-037 token on inference, key":        {s.infer, "GET", "/token?type=inference", f.Inference.Key, 404},
 		"livez is open":                          {s.infer, "GET", "/livez", "", 200},
 		"readyz is open":                         {s.mgmt, "GET", "/readyz", "", 200},
+		"livez is open to HEAD":                  {s.infer, "HEAD", "/livez", "", 200},
+		"readyz is open to HEAD":                 {s.mgmt, "HEAD", "/readyz", "", 200},
 		"livez, other method":                    {s.infer, "POST", "/livez", "", 400},
 		"nothing below livez":                    {s.infer, "GET", "/livez/x", "", 400},
 		"a dot segment is no exemption":          {s.mgmt, "GET", "/livez/../models", "", 400},

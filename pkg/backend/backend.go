@@ -15,7 +15,7 @@ import (
 )
 
 //go:embed all:ts
-var sources embed.FS //nolint:gochecknoglobals // go:embed needs a package variable; read only
+var sources embed.FS
 
 // Unpack writes the Python package to dir/<hash>/ts, where the hash is that of
 // its content, and returns dir/<hash>: the home of workers. A complete copy that
@@ -78,7 +78,7 @@ func packageFiles(sources fs.FS) ([]file, error) {
 func contentHash(files []file) string {
 	all := sha256.New()
 	for _, f := range files {
-		fmt.Fprintf(all, "%s %d\n", f.name, len(f.content))
+		all.Write(fmt.Appendf(nil, "%s %d\n", f.name, len(f.content)))
 		all.Write(f.content)
 	}
 	return hex.EncodeToString(all.Sum(nil))[:16]
@@ -88,7 +88,7 @@ func contentHash(files []file) string {
 // temporary directories may have taken some away.
 func complete(home string, files []file) bool {
 	for _, f := range files {
-		found, err := os.ReadFile(filepath.Join(home, filepath.FromSlash(f.name))) //nolint:gosec // our own directory
+		found, err := os.ReadFile(filepath.Join(home, filepath.FromSlash(f.name)))
 		if err != nil || !bytes.Equal(found, f.content) {
 			return false
 		}

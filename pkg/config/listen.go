@@ -65,11 +65,15 @@ type HTTP struct {
 	IdleTimeout   time.Duration
 	H2C           bool // HTTP/2 without TLS
 	CORS          CORS
+	Sequence      SequenceHeaders
 	OpenAIModel   string // model[/version] served at /v1/…; empty: none
 }
 
 // CORS holds the texts of the Access-Control-Allow-… headers; empty: not sent.
 type CORS struct{ Origin, Methods, Headers string }
+
+// SequenceHeaders are the names of the request headers that carry a sequence.
+type SequenceHeaders struct{ ID, Start, End string }
 
 func (r *reader) listen() Listen {
 	return Listen{
@@ -214,6 +218,11 @@ func (r *reader) http() HTTP {
 			Origin:  r.text("cors_allowed_origin"),
 			Methods: r.text("cors_allowed_methods"),
 			Headers: r.text("cors_allowed_headers"),
+		},
+		Sequence: SequenceHeaders{
+			ID:    r.text("ts_header_key_sequence_id"),
+			Start: r.text("ts_header_key_sequence_start"),
+			End:   r.text("ts_header_key_sequence_end"),
 		},
 		OpenAIModel: r.trimmed("openai_routes"),
 	}

@@ -97,6 +97,7 @@ func TestValues(t *testing.T) {
 		env := s.load().Workers.Env
 		assert.Subset(t, env, []string{"TS_DECODE_INPUT_REQUEST=False", "TS_IPEX_ENABLE=true", "TS_REQUEST_SEQUENCE_ID=i"})
 		assert.NotContains(t, env, "TS_REQUEST_SEQUENCE_END=e", "what the workers inherit stands")
+		assert.Equal(t, config.SequenceHeaders{ID: "i", Start: "ts_request_sequence_start", End: "e"}, s.load().HTTP.Sequence)
 	})
 	t.Run("handler, envelope and other texts", func(t *testing.T) {
 		t.Parallel()

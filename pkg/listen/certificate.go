@@ -32,8 +32,7 @@ type Secure struct {
 // Certificates says where a certificate comes from: the keystore, else the PEM
 // files, else one is made.
 type Certificates struct {
-	Keystore         string // path; empty: none
-	KeystoreType     string // JKS, else PKCS12
+	Keystore         string // path of a PKCS#12 or JKS file; empty: none
 	KeystorePassword string
 	KeyFile          string // PEM, PKCS#8, PKCS#1 or SEC 1
 	CertificateFile  string // PEM, the chain
@@ -93,8 +92,9 @@ func (c Certificates) fromKeystore() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("read keystore: %w", err)
 	}
+	// compat(0.12): Java reads either format whatever keystore_type says.
 	decode := decodePKCS12
-	if strings.EqualFold(c.KeystoreType, "JKS") {
+	if bytes.HasPrefix(raw, []byte(magicJKS)) {
 		decode = decodeJKS
 	}
 	certificate, err := decode(raw, c.KeystorePassword)
@@ -104,7 +104,7 @@ func (c Certificates) fromKeystore() (tls.Certificate, error) {
 	case errors.Is(err, errNoKey):
 		return tls.Certificate{}, err
 	case err != nil:
-		return tls.Certificate{}, fmt.Errorf("read keystore %q of keystore_type %s: %w", c.Keystore, c.KeystoreType, err)
+		return tls.Certificate{}, fmt.Errorf("read keystore %q (is keystore_pass right?): %w", c.Keystore, err)
 	}
 	if _, ok := certificate.PrivateKey.(crypto.Signer); !ok {
 		return certificate, fmt.Errorf("keystore %q: a key of type %T cannot sign", c.Keystore, certificate.PrivateKey)
@@ -129,8 +129,11 @@ func decodePKCS12(raw []byte, password string) (tls.Certificate, error) {
 	return certificate, nil
 }
 
+// magicJKS is how a JKS file begins.
+const magicJKS = "\xfe\xed\xfe\xed"
+
 func decodeJKS(raw []byte, password string) (tls.Certificate, error) {
-	store := keystore.New()
+	store := keystore.New(keystore.WithOrderedAliases()) // the first key is the same at each start
 	if err := store.Load(bytes.NewReader(raw), []byte(password)); err != nil {
 		return tls.Certificate{}, err //nolint:wrapcheck // the caller adds the file
 	}

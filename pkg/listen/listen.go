@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 )
 
 // socketMode lets other users' processes connect, as 0.12 does; the directory
@@ -50,9 +51,13 @@ func removeStale(ctx context.Context, path string) error {
 		return fmt.Errorf("%s exists and is no socket: remove it or choose another path", path)
 	}
 	var d net.Dialer
-	if c, err := d.DialContext(ctx, "unix", path); err == nil {
+	c, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case err == nil:
 		_ = c.Close() // it has told what we wanted to know
 		return fmt.Errorf("another server listens at %s", path)
+	case !errors.Is(err, syscall.ECONNREFUSED): // nobody listens only if it says so
+		return fmt.Errorf("look who listens at %s: %w", path, err)
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("remove the old socket: %w", err)

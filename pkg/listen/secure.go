@@ -55,11 +55,12 @@ func (s *sniffed) Read(b []byte) (int, error) {
 
 const (
 	refusalLimit = 16 << 10    // bytes of a plain request that are read before it is answered
-	refusalTime  = time.Second // for that reading and the answer
+	refusalTime  = time.Second // for that reading, the answer, and what the client still sends
 )
 
-// refuse answers a plain request once its head has arrived, so that closing the
-// connection does not throw the answer away.
+// refuse answers a plain request once its head has arrived and reads on until
+// the client has the answer: closing a connection with unread bytes would throw
+// it away.
 func (s *sniffed) refuse(head []byte) {
 	_ = s.SetDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
 	seen := bytes.Clone(head)
@@ -72,6 +73,9 @@ func (s *sniffed) refuse(head []byte) {
 		seen = append(seen, more[:n]...)
 	}
 	_, _ = s.Write(httpsOnly())
+	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, s.Conn) // ends with the connection, or its time
+	}
 }
 
 // httpsOnly is the whole answer to a client that speaks plain HTTP (CFG-030).

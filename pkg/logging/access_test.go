@@ -18,10 +18,10 @@ func TestAccessLog(t *testing.T) {
 		change func(l *logging.AccessLine)
 		want   string
 	}{
-		"LOG-013 a REST request": {
+		"LOG-013 INF-140 a REST request": {
 			func(*logging.AccessLine) {}, `/127.0.0.1:64003 "GET /ping HTTP/1.1" 200 4`,
 		},
-		"LOG-014 the target is raw": {
+		"LOG-014 INF-140 the target is raw": {
 			func(l *logging.AccessLine) {
 				l.Method, l.URI = "POST", "/models?url=res%20net%2F18.mar&initial_workers=1&a=%C3%A9+b"
 			},

@@ -20,4 +20,6 @@ func TestAllocations(t *testing.T) { //nolint:paralleltest // counts allocations
 	// The buffers grow in the first moments, and again after the collector took them.
 	assert.Less(t, testing.AllocsPerRun(20_000, func() { access.Log(line) }), 1.0)
 	assert.Less(t, testing.AllocsPerRun(20_000, func() { log.Info().Msg(metric) }), 1.0)
+	lines, text := b.Lines(logging.MetricsName, "metrics"), []byte(metric+"\n"+metric+"\n")
+	assert.Less(t, testing.AllocsPerRun(20_000, func() { lines.Log(text) }), 1.0)
 }

@@ -1,6 +1,7 @@
 package logging_test
 
 import (
+	"bytes"
 	"io"
 	"testing"
 	"time"
@@ -38,5 +39,18 @@ func BenchmarkLogger(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		log.Info().Msg(metric)
+	}
+}
+
+func BenchmarkLines(b *testing.B) {
+	for name, count := range map[string]int{"1": 1, "3": 3} {
+		b.Run(name, func(b *testing.B) {
+			lines := running(b).Lines(logging.MetricsName, "metrics")
+			text := bytes.Repeat([]byte(metric+"\n"), count)
+			b.ReportAllocs()
+			for b.Loop() {
+				lines.Log(text)
+			}
+		})
 	}
 }

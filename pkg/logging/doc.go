@@ -28,12 +28,12 @@
 // blocked console does not hold up the files. Trouble with a destination is
 // told once on Config.Stderr and the server lives on.
 //
-//	Open --> Logger, Access, Announce, at any time --> Run, until its context ends or Close
+//	Open --> Logger, Access, Lines, Announce, at any time --> Run, until its context ends or Close
 //
 // A file is rolled when it is above 100 MiB or from an earlier day, to
 // ts_log.10-Jun.log.gz, ts_log.10-Jun.1.log.gz and so on; it is compressed in
 // the background, and a compression that was cut short is made up for at the
 // next start.
 //
-// All methods of Logs and AccessLog are safe for concurrent use.
+// All methods of Logs, AccessLog and LineLog are safe for concurrent use.
 package logging

@@ -21,6 +21,7 @@ func TestTarget(t *testing.T) {
 		"in an encoded URL":         {"/models?url=https%3A%2F%2Fh%2Fa.mar%3FX-Amz-Signature%3Dabc%26b%3D1&c=2", "/models?url=https%3A%2F%2Fh%2Fa.mar%3FX-Amz-Signature%3DREDACTED%26b%3D1&c=2"},
 		"in a URL encoded twice":    {"/models?url=https%253A%252F%252Fh%253Fsig%253Dabc%2526b", "/models?url=https%253A%252F%252Fh%253Fsig%253DREDACTED%2526b"},
 		"with an encoded separator": {"/models?sig=a%26b&c=1", "/models?sig=REDACTED&c=1"},
+		"after a semicolon":         {"/models?Signature=abc;sig=d&a=1;sig=e", "/models?Signature=REDACTED&a=1;sig=REDACTED"},
 		"an encoded name":           {"/models?%73ig=abc", "/models?%73ig=REDACTED"},
 		"an empty value":            {"/models?sig=&a=1", "/models?sig=&a=1"},
 		"user and password":         {"/models?url=https://me:pass@h/a.mar", "/models?url=https://REDACTED@h/a.mar"},

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,25 +21,26 @@ const LogName = "org.pytorch.serve.servingsdk.impl.PluginsManager"
 // Kind is an endpoint that this server provides itself.
 type Kind uint8
 
-// The kinds of native endpoints.
+// The kinds of native endpoints, in the order in which 0.12 logs them: those of
+// the inference listener first.
 const (
-	Token               Kind = iota // token authorization, which is built in
-	ExecutionParameters             // GET /execution-parameters
+	ExecutionParameters Kind = iota // GET /execution-parameters
 	SageMakerPing                   // GET /ping in the place of the usual one
 	ModelReady                      // GET /model-ready
+	Token                           // token authorization, which is built in
 )
 
 // Pattern returns the first path segment of the endpoint.
 func (k Kind) Pattern() string {
 	switch k {
-	case Token:
-		return "token"
 	case ExecutionParameters:
 		return "execution-parameters"
 	case SageMakerPing:
 		return "ping"
 	case ModelReady:
 		return "model-ready"
+	case Token:
+		return "token"
 	default:
 		return ""
 	}
@@ -83,9 +85,13 @@ const (
 // that two of them want, or the file that others may write.
 func Discover(paths, words []string, log zerolog.Logger) ([]Kind, error) {
 	log.Info().Msg("Initializing plugins manager...")
+	jars, err := find(paths, log)
+	if err != nil {
+		return nil, err
+	}
 	var found []Kind
-	for _, path := range paths {
-		kinds, err := onPath(path, log)
+	for _, jar := range jars {
+		kinds, err := kindsOf(jar)
 		if err != nil {
 			return nil, err
 		}
@@ -101,56 +107,72 @@ func Discover(paths, words []string, log zerolog.Logger) ([]Kind, error) {
 	slices.Sort(found)
 	for i, k := range found {
 		if i > 0 && found[i-1] == k {
-			return nil, fmt.Errorf("Multiple plugins found for endpoint %q", k.Pattern()) //nolint:staticcheck,revive // 0.12's text
+			return nil, fmt.Errorf("Multiple plugins found for endpoint %q", k.Pattern()) //nolint:staticcheck // 0.12's text
 		}
 		log.Info().Msg("Loading plugin for endpoint " + k.Pattern())
 	}
 	return found, nil
 }
 
-// onPath returns the kinds of all jars that one word of the plugin path means.
-func onPath(path string, log zerolog.Logger) ([]Kind, error) {
-	jars, err := expand(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(jars) == 0 {
-		log.Warn().Msg("No plugin found at " + path)
-	}
-	var found []Kind
-	for _, jar := range jars {
-		kinds, err := kindsOf(jar)
+// find lists the jars that the words of the plugin path mean, each once: file
+// and command line may name the same directory.
+func find(paths []string, log zerolog.Logger) ([]string, error) {
+	var jars []string
+	for _, path := range paths {
+		meant, err := expand(filepath.Clean(path))
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, kinds...)
+		if len(meant) == 0 {
+			log.Warn().Msg("No plugin found at " + path)
+		}
+		for _, jar := range meant {
+			if !slices.Contains(jars, jar) {
+				jars = append(jars, jar)
+			}
+		}
 	}
-	return found, nil
+	return jars, nil
 }
 
 // expand lists the jars that a directory, a file or a pattern means.
 func expand(path string) ([]string, error) {
-	pattern := path
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		pattern = filepath.Join(path, "*.jar")
-	} else if err == nil {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		names, err := fs.Glob(os.DirFS(path), "*.jar")
+		for i, name := range names {
+			names[i] = filepath.Join(path, name)
+		}
+		return names, err //nolint:wrapcheck // the pattern is a good one
+	case err == nil:
 		return []string{path}, nil
 	}
-	matches, err := filepath.Glob(pattern)
+	matches, err := filepath.Glob(path)
 	if err != nil {
 		return nil, fmt.Errorf("plugins_path %q: %w", path, err)
 	}
 	return slices.DeleteFunc(matches, func(m string) bool { return filepath.Ext(m) != ".jar" }), nil
 }
 
+// safe refuses what everybody may write to: a jar, and its directory.
+func safe(jar string) error {
+	for _, path := range []string{jar, filepath.Dir(jar)} {
+		info, err := os.Stat(path)
+		if err != nil {
+			return fmt.Errorf("plugin: %w", err)
+		}
+		if info.Mode().Perm()&0o002 != 0 {
+			return fmt.Errorf("plugin %s: %s may be written by everybody: take that permission away (chmod o-w)", jar, path)
+		}
+	}
+	return nil
+}
+
 // kindsOf returns the native endpoints for the classes that a jar brings.
 func kindsOf(jar string) ([]Kind, error) {
-	info, err := os.Stat(jar)
-	if err != nil {
-		return nil, fmt.Errorf("plugin: %w", err)
-	}
-	if info.Mode().Perm()&0o002 != 0 {
-		return nil, fmt.Errorf("plugin %s may be written by everybody: take that permission away (chmod o-w)", jar)
+	if err := safe(jar); err != nil {
+		return nil, err
 	}
 	names, err := providers(jar)
 	if err != nil {
@@ -160,9 +182,11 @@ func kindsOf(jar string) ([]Kind, error) {
 	for _, class := range names {
 		k, ok := classes[class]
 		if !ok {
-			return nil, fmt.Errorf("Plugin class %s in %s needs the Java plugin bridge", class, jar) //nolint:staticcheck,revive // the reference's text
+			return nil, fmt.Errorf("Plugin class %s in %s needs the Java plugin bridge", class, jar) //nolint:staticcheck // the reference's text
 		}
-		kinds = append(kinds, k)
+		if !slices.Contains(kinds, k) { // Java takes a name that is listed twice as one
+			kinds = append(kinds, k)
+		}
 	}
 	return kinds, nil
 }
@@ -195,15 +219,9 @@ func providers(jar string) ([]string, error) {
 
 // readService reads a file of Java's service loader: a class name per line,
 // what follows a # is a comment.
-func readService(f fs.File) ([]string, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // the caller names the file
-	}
-	if info.Size() > maxServiceFile {
-		return nil, errors.New("its service file is too large")
-	}
-	lines := bufio.NewScanner(f)
+func readService(r io.Reader) ([]string, error) {
+	limited := &io.LimitedReader{R: r, N: maxServiceFile + 1}
+	lines := bufio.NewScanner(limited)
 	lines.Buffer(nil, maxLine)
 	var names []string
 	for lines.Scan() {
@@ -211,6 +229,9 @@ func readService(f fs.File) ([]string, error) {
 		if name = strings.TrimSpace(name); name != "" {
 			names = append(names, name)
 		}
+	}
+	if limited.N == 0 {
+		return nil, errors.New("its service file is too large")
 	}
 	return names, lines.Err() //nolint:wrapcheck // the caller names the file
 }

@@ -25,18 +25,16 @@ type Config struct {
 	Handler        string // default_service_handler
 }
 
-const defaultPayload = 6291456 // bytes; what 0.12's endpoint takes when nothing is configured
-
 // Handler returns the endpoint of kind k, nil for Token, which is no endpoint
 // of its own.
 func Handler(k Kind, c Config, m Models) http.Handler {
 	switch k {
 	case ExecutionParameters:
-		return executionParameters(c)
+		return getOnly(executionParameters(c))
 	case SageMakerPing:
-		return &ping{cfg: c, models: m}
+		return getOnly(&ping{cfg: c, models: m})
 	case ModelReady:
-		return modelReady(m)
+		return getOnly(modelReady(m))
 	case Token:
 		return nil
 	default:
@@ -44,13 +42,29 @@ func Handler(k Kind, c Config, m Models) http.Handler {
 	}
 }
 
+// getOnly answers other methods as the base class of 0.12's endpoints does (plugins.md A5).
+func getOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = w.Write([]byte(notImplemented)) // the client may have gone
+	})
+}
+
+const notImplemented = `{
+  "code": 500,
+  "type": "ModelServerEndpointException",
+  "message": "No implementation found .. Default implementation invoked"
+}
+`
+
 func executionParameters(c Config) http.Handler {
-	size := c.MaxRequestSize
-	if size == 0 {
-		size = defaultPayload
-	}
 	body := fmt.Sprintf("{\n  \"MaxConcurrentTransforms\": %d,\n  \"BatchStrategy\": \"MULTI_RECORD\",\n  \"MaxPayloadInMB\": %d\n}",
-		c.MaxTransforms, size>>20)
+		c.MaxTransforms, c.MaxRequestSize>>20)
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, body) })
 }
 

@@ -136,10 +136,10 @@ func (a *answer) WriteHeader(status int) {
 	a.edge.deps.Access(AccessLine{
 		Remote:   a.request.RemoteAddr,
 		Method:   a.request.Method,
-		Target:   redact(a.request.RequestURI),
+		URI:      a.request.RequestURI,
 		Protocol: a.request.Proto,
 		Status:   status,
-		Duration: time.Since(a.received),
+		Elapsed:  time.Since(a.received),
 	})
 }
 

@@ -12,6 +12,7 @@
 //	  | preflight  answers CORS preflights (INF-D25)
 //	  | guard      token authorization, made elsewhere; 404 and 405 are behind it
 //	  | limit      refuses declared bodies above max_request_size
+//	  | plugins    of the inference listener, by the first segment of the path
 //	  v
 //	route -> handler -> job -> Predictor ... Stream -> reply
 //

@@ -37,7 +37,9 @@ func Fail(w http.ResponseWriter, _ *http.Request, err error) {
 		w.WriteHeader(status)
 		return
 	case fault.Busy:
-		h["Retry-After"] = []string{"1"}
+		if status == http.StatusServiceUnavailable {
+			h["Retry-After"] = []string{"1"}
+		}
 	default:
 	}
 	body, encoding := encode(errorBody{

@@ -30,6 +30,7 @@ func (e *edge) management(r chi.Router) {
 	}
 	for _, path := range []string{"/models/{model}", "/models/{model}/{version}"} {
 		r.Get(path, handle(e.describe))
+		r.Options(path, handle(e.describeModel))
 		r.Put(path, handle(e.scale))
 		if e.cfg.ModelAPI {
 			r.Delete(path, handle(e.unregister))

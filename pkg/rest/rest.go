@@ -13,9 +13,10 @@ import (
 
 // Config is what the listeners need of the server's configuration.
 type Config struct {
-	ModelAPI         bool  // models may be registered and unregistered by calls
-	MaxRequestSize   int64 // bytes of a request body; an equal one passes
-	StrictParameters bool  // a lax parameter is refused instead of warned about
+	Version          string // of the server, as its descriptions show it
+	ModelAPI         bool   // models may be registered and unregistered by calls
+	MaxRequestSize   int64  // bytes of a request body; an equal one passes
+	StrictParameters bool   // a lax parameter is refused instead of warned about
 	CORS             CORS
 	// SequenceHeaders are the configured names of the sequence headers: they
 	// reach the model exactly as spelled here.
@@ -98,11 +99,32 @@ type Deps struct {
 	Guards    Guards
 	// Token answers GET and POST /token of the management listener; nil: 404.
 	Token func(w http.ResponseWriter, r *http.Request) error
+	// Endpoints stand before the routes of the inference listener.
+	Endpoints []Endpoint
 	// Access gets the line of each answer when its head is written.
 	Access func(AccessLine)
 	// Gatherer answers /metrics of the metrics listener; nil: 404.
 	Gatherer http.Handler
 	Log      zerolog.Logger
+}
+
+// Endpoint is a plugin that answers GET, PUT, POST and DELETE on every path
+// whose first segment is Pattern, in the place of a built-in route. It cannot
+// replace the API description.
+type Endpoint struct {
+	Pattern string
+	Handler http.Handler
+}
+
+// AccessLine is one answered request for the access log. Its texts are as they
+// came, secrets and control characters included.
+type AccessLine struct {
+	Remote   string // host:port as net/http knows it; "@" or empty for unix sockets
+	Method   string
+	URI      string // the raw request target
+	Protocol string
+	Status   int
+	Elapsed  time.Duration // from the complete request to the head of its answer
 }
 
 // discard is the Counters of those who count nothing.

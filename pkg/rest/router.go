@@ -6,16 +6,18 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/torchserve-go/torchserve/api"
 	"github.com/torchserve-go/torchserve/pkg/fault"
 )
 
 // edge is what all handlers of a listener share. It does not change.
 type edge struct {
-	cfg   Config
-	deps  Deps
-	head  head
-	names map[string]string // header names that keep their spelling, by canonical form
-	ids   identities
+	cfg       Config
+	deps      Deps
+	head      head
+	names     map[string]string // header names that keep their spelling, by canonical form
+	endpoints endpoints
+	ids       identities
 }
 
 func newEdge(cfg Config, d Deps) *edge {
@@ -25,13 +27,22 @@ func newEdge(cfg Config, d Deps) *edge {
 	if d.Access == nil {
 		d.Access = func(AccessLine) {}
 	}
-	return &edge{cfg: cfg, deps: d, head: newHead(cfg.CORS), names: spellings(cfg.SequenceHeaders)}
+	return &edge{
+		cfg: cfg, deps: d, head: newHead(cfg.CORS), names: spellings(cfg.SequenceHeaders),
+		endpoints: newEndpoints(d.Endpoints),
+	}
 }
 
 // Inference returns the router of the inference listener.
 func Inference(cfg Config, d Deps) *chi.Mux {
-	e := newEdge(cfg, d)
-	r := e.router(d.Guards.Inference)
+	return newEdge(cfg, d).inference(api.Inference(cfg.Version))
+}
+
+// inference returns the router of a listener that document describes.
+func (e *edge) inference(document []byte) *chi.Mux {
+	r := e.router(e.deps.Guards.Inference)
+	r.Use(e.plugins)
+	e.description(r, document)
 	e.probes(r)
 	r.Handle("/ping", handle(e.ping))
 	r.Handle("/ping/*", handle(e.ping))
@@ -43,6 +54,7 @@ func Inference(cfg Config, d Deps) *chi.Mux {
 func Management(cfg Config, d Deps) *chi.Mux {
 	e := newEdge(cfg, d)
 	r := e.router(d.Guards.Management)
+	e.description(r, api.Management(cfg.Version))
 	e.probes(r)
 	e.management(r)
 	return r
@@ -52,12 +64,11 @@ func Management(cfg Config, d Deps) *chi.Mux {
 func Metrics(cfg Config, d Deps) *chi.Mux {
 	e := newEdge(cfg, d)
 	r := e.router(d.Guards.Metrics)
-	var h http.Handler = handle(notFound) // chi runs no middleware in front of nothing
+	e.description(r, api.Metrics(cfg.Version))
 	if d.Gatherer != nil {
-		h = d.Gatherer
+		r.Handle("/metrics", d.Gatherer)
+		r.Handle("/metrics/*", d.Gatherer)
 	}
-	r.Handle("/metrics", h)
-	r.Handle("/metrics/*", h)
 	return r
 }
 
@@ -65,11 +76,13 @@ func Metrics(cfg Config, d Deps) *chi.Mux {
 // in one. The path alone decides whose routes and whose guard a request meets,
 // so each needs one key only (INF-D8, D-MGT-4).
 func Combined(cfg Config, d Deps) http.Handler {
-	inference, management, metrics := Inference(cfg, d), Management(cfg, d), Metrics(cfg, d)
+	e := newEdge(cfg, d)
+	inference, management, metrics := e.inference(api.Combined(cfg.Version)), Management(cfg, d), Metrics(cfg, d)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, err := normalPath(r)
+		_, plugin := e.endpoints.at(path)
 		switch owner := owner(path); {
-		case err != nil, owner == "", owner == "metrics" && d.Gatherer == nil:
+		case err != nil, plugin, owner == "", owner == "metrics" && d.Gatherer == nil:
 			inference.ServeHTTP(w, r)
 		case owner == "metrics":
 			metrics.ServeHTTP(w, r)

@@ -20,7 +20,7 @@ import (
 
 // route is where a path of the inference listener leads.
 type route struct {
-	action  string // "404", "ping", "predict", "invocations"
+	action  string // "404", "405", "ping", "predict", "invocations", "description"
 	ref     model.Ref
 	explain string // the header; empty: none
 	urlPath string // "-": none
@@ -43,7 +43,9 @@ func table(path string) route {
 	lost := route{action: "404"}
 	switch {
 	case n == 1:
-		return lost
+		return route{action: "405"} // the root; nobody here asks with OPTIONS
+	case n == 2 && at(1) == "api-description":
+		return route{action: "description"}
 	case n == 2 && (at(1) == "livez" || at(1) == "readyz"):
 		return route{action: "ping"}
 	case at(1) == "ping":
@@ -103,8 +105,12 @@ func routed(w *httptest.ResponseRecorder, j *job.Job) route {
 			}
 		}
 		return r
+	case w.Code == http.StatusOK && strings.Contains(w.Body.String(), "openapi"):
+		return route{action: "description"}
 	case w.Code == http.StatusOK:
 		return route{action: "ping"}
+	case w.Code == http.StatusMethodNotAllowed:
+		return route{action: "405"}
 	case w.Code == http.StatusBadRequest:
 		return route{action: "invocations"} // no name in it
 	default:
@@ -163,12 +169,16 @@ func TestInferenceRoutes(t *testing.T) {
 		"/predictions/predict":              "model predict",
 		"/predictions/a/predict":            "version predict",
 		"/models/m/invoke":                  "models invoke",
+		"/api-description":                  "INF-030 description",
+		"/api-description/":                 "INF-032 description with a trailing slash",
 		"/api-description/predict":          "legacy model api-description",
+		"/api-description/x":                "below the description",
 		"/predictions//x":                   "empty model",
 		"/predictions/m//x":                 "empty version",
 		"//predict":                         "legacy empty model",
 		"//ping":                            "two leading slashes",
-		"/":                                 "root",
+		"/":                                 "INF-030 root",
+		"//":                                "INF-030 root, two slashes",
 		"/unknown":                          "INF-031 unknown",
 		"/explanations/m/v/predict/predict": "long",
 	}

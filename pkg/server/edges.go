@@ -46,22 +46,19 @@ const httpThread = "http"
 func (s *Server) restConfig() rest.Config {
 	h := s.cfg.HTTP
 	return rest.Config{
+		Version:          s.deps.Version,
 		ModelAPI:         s.cfg.Security.ModelAPI.Enabled,
 		MaxRequestSize:   h.MaxRequest,
 		StrictParameters: s.cfg.Server.StrictParameters,
 		CORS:             rest.CORS{Origin: h.CORS.Origin, Methods: h.CORS.Methods, Headers: h.CORS.Headers},
+		SequenceHeaders:  []string{h.Sequence.ID, h.Sequence.Start, h.Sequence.End},
 	}
 }
 
 // access writes the lines of answered requests.
 func (s *Server) access() func(rest.AccessLine) {
 	out := s.logs.Access(httpThread)
-	return func(l rest.AccessLine) {
-		out.Log(logging.AccessLine{
-			Remote: l.Remote, Method: l.Method, URI: l.Target, Protocol: l.Protocol,
-			Status: l.Status, Elapsed: l.Duration,
-		})
-	}
+	return func(l rest.AccessLine) { out.Log(logging.AccessLine(l)) }
 }
 
 // netLog takes the complaints of net/http about single connections.

@@ -31,12 +31,23 @@ func (s *Server) bind(ctx context.Context) error {
 		if err != nil {
 			return &fault.Error{
 				Op: "Failed to bind to address", Subject: d.address.String(), Err: err,
-				Hint: "stop what uses it or change " + strings.ToLower(d.role) + "_address",
+				Hint: s.remedy(d),
 			}
 		}
 		s.doors = append(s.doors, d)
 	}
 	return nil
+}
+
+// remedy says what to do about an address that is taken.
+func (s *Server) remedy(d *door) string {
+	key := strings.ToLower(d.role) + "_address"
+	for _, other := range s.doors {
+		if other.address.Same(d.address) {
+			return key + " must differ from " + strings.ToLower(other.role) + "_address"
+		}
+	}
+	return "stop what uses it or change " + key
 }
 
 // plan lists the listeners that the configuration asks for.
@@ -48,7 +59,7 @@ func (s *Server) plan() []*door {
 	} else {
 		doors = append(doors, &door{role: roleManagement, address: l.Management, server: s.httpServer(edges.management)})
 	}
-	if s.cfg.Metrics.API && !l.Metrics.Same(l.Management) {
+	if s.cfg.Metrics.API {
 		doors = append(doors, &door{role: roleMetrics, address: l.Metrics, server: s.httpServer(edges.metrics)})
 	}
 	return doors
@@ -68,6 +79,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         &protocols,
 		ErrorLog:          s.netLog(),
+		// OPTIONS * asks for the API description (INF-D7).
+		DisableGeneralOptionsHandler: true,
 	}
 }
 
@@ -82,7 +95,7 @@ func (s *Server) secure(a config.Address) (*listen.Secure, error) {
 	}
 	t := s.cfg.Listen.TLS
 	certificates := listen.Certificates{
-		Keystore: t.Keystore, KeystoreType: string(t.KeystoreType), KeystorePassword: t.Password,
+		Keystore: t.Keystore, KeystorePassword: t.Password,
 		KeyFile: t.Key, CertificateFile: t.Certificate,
 	}
 	if certificates.SelfSigned() {
@@ -100,11 +113,11 @@ func (s *Server) secure(a config.Address) (*listen.Secure, error) {
 func (s *Server) serve(failed chan<- error) {
 	for _, d := range s.doors {
 		s.log.Info().Msgf("Initialize %s server with: %T.", d.role, d.listener)
-		go func() {
+		s.serving.Go(func() {
 			if err := d.serve(); err != nil {
 				failed <- fmt.Errorf("%s listener: %w", strings.ToLower(d.role), err)
 			}
-		}()
+		})
 		s.log.Info().Msgf("%s API bind to: %s", d.role, d.bound())
 	}
 }

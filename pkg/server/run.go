@@ -97,6 +97,7 @@ func (s *Server) closeDoors(ctx context.Context) error {
 		errs = append(errs, d.server.Close(), ignoreClosed(d.listener.Close()))
 		s.log.Info().Msgf("%s model server stopped.", d.role)
 	}
+	s.serving.Wait()
 	return errors.Join(errs...)
 }
 

@@ -9,12 +9,15 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"sync"
 
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/auth"
 	"github.com/torchserve-go/torchserve/pkg/config"
 	"github.com/torchserve-go/torchserve/pkg/logging"
+	"github.com/torchserve-go/torchserve/pkg/plugin"
 	"github.com/torchserve-go/torchserve/pkg/rest"
 	"github.com/torchserve-go/torchserve/pkg/serving"
 )
@@ -54,10 +57,12 @@ type Server struct {
 	logs    *logging.Logs
 	log     zerolog.Logger // logging.ModelServer's
 	keys    *auth.Keys
+	plugins []plugin.Kind
 	service *serving.Service
 	work    *workDir
 	home    string // of the Python package
 	doors   []*door
+	serving sync.WaitGroup // of the doors that are open
 	undo    undoStack
 }
 
@@ -88,7 +93,7 @@ func New(ctx context.Context, cfg config.Config, d Deps) (*Server, error) {
 // build takes the steps of a start in the order of CLI §7.
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLogs, s.openKeys, s.openWorkDir, s.makeService, s.bind, s.greet,
+		s.openLogs, s.openKeys, s.findPlugins, s.openWorkDir, s.makeService, s.bind, s.greet,
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -179,6 +184,22 @@ func (s *Server) openKeys(context.Context) error {
 	s.keys = keys
 	s.undo.push("token keys", func(context.Context) error { return keys.Close() })
 	s.background("watch of the token keys", keys.Run)
+	return nil
+}
+
+// findPlugins looks for the plugins that have a native endpoint here. The one
+// for tokens changes nothing: authorization is built in.
+func (s *Server) findPlugins(context.Context) error {
+	p := s.cfg.Server.Plugins
+	log := s.logs.Logger(plugin.LogName, logging.MainThread)
+	kinds, err := plugin.Discover(p.Paths, p.Native, log)
+	if err != nil {
+		return err //nolint:wrapcheck // names the file and the class
+	}
+	if by := s.cfg.Security.TokensDisabledBy; by != "" && slices.Contains(kinds, plugin.Token) {
+		log.Warn().Msgf("The token plugin is ignored: token authorization is disabled by %s", by)
+	}
+	s.plugins = kinds
 	return nil
 }
 

@@ -173,6 +173,7 @@ func (s *Server) servingConfig() serving.Config {
 			Response: m.Defaults.Response, Startup: m.Defaults.Startup,
 		},
 		Models:          presets,
+		Installs:        m.Dependencies.Install,
 		UnregisterLimit: m.Defaults.Unregister,
 	}
 }

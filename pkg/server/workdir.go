@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,7 +14,11 @@ import (
 // servers share, and what belongs to this server alone (D-CLI-6).
 //
 //	<temp>/.torchserve-<uid>/python/<hash>/ts   the Python package
-//	<temp>/.torchserve-<uid>/<pid>/             worker sockets, and a lock
+//	<temp>/.torchserve-<uid>/<pid>-<random>/    worker sockets, and a lock held for life
+//	<temp>/.torchserve-<uid>/lock               held by the server that starts
+//
+// Process ids alone would not do: containers that share <temp> all have the
+// same one.
 type workDir struct {
 	shared string
 	own    string
@@ -36,17 +41,32 @@ func (w *workDir) open() error {
 	if err := privateDir(w.shared); err != nil {
 		return err
 	}
-	removeDead(w.shared)
-	w.own = filepath.Join(w.shared, strconv.Itoa(os.Getpid()))
-	if err := privateDir(w.own); err != nil {
+	// One after the other: a directory whose lock is not taken yet looks dead.
+	turn, err := locked(filepath.Join(w.shared, lockName), syscall.LOCK_EX)
+	if err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(filepath.Join(w.own, lockName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	defer func() { _ = turn.Close() }() // nothing was written
+	removeDead(w.shared)
+	if w.own, err = os.MkdirTemp(w.shared, strconv.Itoa(os.Getpid())+"-"); err != nil {
 		return err //nolint:wrapcheck // openWorkDir words it
 	}
-	w.lock = lock
-	return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if w.lock, err = locked(filepath.Join(w.own, lockName), syscall.LOCK_EX); err != nil {
+		return errors.Join(err, os.RemoveAll(w.own))
+	}
+	return nil
+}
+
+// locked opens a file, which is made if it is missing, and locks it.
+func locked(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // openWorkDir words it
+	}
+	if err := syscall.Flock(int(f.Fd()), how); err != nil { //nolint:gosec // a descriptor is a small number
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
+	}
+	return f, nil
 }
 
 // privateDir makes a directory for this user alone; one that is there already
@@ -69,15 +89,14 @@ func privateDir(path string) error {
 // removeDead removes the directories whose server holds its lock no more. What
 // cannot be removed is left for another start.
 func removeDead(shared string) {
-	locks, _ := filepath.Glob(filepath.Join(shared, "*", lockName)) // the pattern is a good one
-	for _, path := range locks {
-		lock, err := os.OpenFile(path, os.O_RDWR, 0)
+	locks, _ := fs.Glob(os.DirFS(shared), "*/"+lockName) // the pattern is a good one
+	for _, name := range locks {
+		path := filepath.Join(shared, name)
+		lock, err := locked(path, syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != nil {
 			continue
 		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			_ = os.RemoveAll(filepath.Dir(path))
-		}
+		_ = os.RemoveAll(filepath.Dir(path))
 		_ = lock.Close()
 	}
 }

@@ -11,15 +11,14 @@ import (
 )
 
 // Register opens an archive, enters its model and starts workers. A synchronous
-// call with workers blocks until they serve; cancelling ctx while they start
-// ends the waiting only. On an error nothing of the registration is left, apart
-// from CleanupTimeout. Kinds: BadRequest, ModelNotFound, Download, InvalidModel,
-// ModelSetup, Conflict, Internal from the archive; Worker with the status of
-// the first failed start.
+// call with workers blocks until they serve. Cancelling ctx ends the opening of
+// the archive; what comes after it goes on, so that a failure of the workers is
+// undone even when nobody waits any more. On an error nothing of the
+// registration is left, apart from CleanupTimeout. Kinds: BadRequest,
+// ModelNotFound, Download, InvalidModel, ModelSetup, Conflict, Internal from the
+// archive; Worker with the status of the first failed start; Busy when the
+// server is stopping.
 func (s *Service) Register(ctx context.Context, r model.Registration) (model.Registered, error) {
-	if r.URL == "" {
-		return model.Registered{}, fault.New(fault.ModelNotFound, "empty url")
-	}
 	e, want, err := s.enter(ctx, r, false)
 	if err != nil {
 		return model.Registered{}, err
@@ -28,16 +27,19 @@ func (s *Service) Register(ctx context.Context, r model.Registration) (model.Reg
 	if want.Min == 0 {
 		return done, nil
 	}
-	done.Progress, err = e.Pool.Scale(ctx, want, r.Synchronous)
-	switch {
-	case err == nil:
-		return done, nil
-	case ctx.Err() != nil: // nobody waits any more; the workers go on
-		return done, err
+	done.Progress, err = e.Pool.Scale(context.WithoutCancel(ctx), want, r.Synchronous)
+	if err != nil {
+		ref := model.Ref{Name: e.Archive.Name, Version: e.Archive.Version}
+		return done, errors.Join(startFailure(ref, err), s.rollBack(ctx, e))
 	}
-	ref := model.Ref{Name: e.Archive.Name, Version: e.Archive.Version}
-	return done, errors.Join(startFailure(ref, err), s.rollBack(ctx, e))
+	if s.stopping.Load() { // Close ends the workers
+		return done, stopping()
+	}
+	return done, nil
 }
+
+// stopping is the refusal of what a server that is going away cannot begin.
+func stopping() error { return fault.New(fault.Busy, "The server is stopping") }
 
 // rollBack removes a model whose workers failed.
 func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
@@ -72,7 +74,7 @@ func (s *Service) enter(ctx context.Context, r model.Registration, atStartup boo
 func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
 	a := u.Archive
 	preset := s.cfg.Models[a.Name][a.Version]
-	if preset.Runtime != "" {
+	if preset.Runtime != "" && r.Runtime == "" {
 		a.Runtime = preset.Runtime
 	}
 	settings := s.settings(r, a.Runtime, u.Config, preset)
@@ -87,6 +89,10 @@ func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool)
 	isDefault, err := s.registry.Add(e)
 	if err != nil {
 		return nil, want, err
+	}
+	if s.stopping.Load() { // Close may have looked at the registry before
+		s.registry.Remove(e)
+		return nil, want, stopping()
 	}
 	s.logVersions.Debug().Msgf("Adding new version %s for model %s", a.Version, a.Name)
 	if isDefault {

@@ -14,7 +14,8 @@ import (
 // if ref names none. A synchronous call blocks until the workers serve or the
 // first of them failed; cancelling ctx stops the waiting only. Errors:
 // ModelNotFound, VersionNotFound; Worker with the status of the failed start;
-// CleanupTimeout when a worker did not end in time. The model stays in any case.
+// CleanupTimeout when a worker did not end in time; Busy when the model is being
+// removed. The model stays in any case but the last.
 func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) (model.Progress, error) {
 	e, err := s.registry.Find(ref)
 	if err != nil {
@@ -44,8 +45,8 @@ func startFailure(ref model.Ref, cause error) error {
 		f.Status = fault.Status(cause)
 	case fault.WorkerStart:
 		f.Message = fault.Message(cause)
-	case fault.CleanupTimeout:
-		// The table's status.
+	case fault.CleanupTimeout, fault.Busy, fault.Canceled:
+		// The table's status. Busy: the model is being removed.
 	default:
 		f.Kind = fault.Worker
 	}
@@ -92,9 +93,9 @@ func (s *Service) discard(e *registry.Entry) {
 	}
 }
 
-// Close stops every model: queued requests are refused at once, those that a
-// worker has may finish until ctx ends and then get its cause, if that is a
-// fault. Health and readiness are false from now on. The models' files are the
+// Close stops every model: new and queued requests are refused at once, those
+// that a worker has may finish until ctx ends and then get its cause, if that is
+// a fault. Health and readiness are false from now on. The models' files are the
 // archive store's to remove. The error joins those of workers that did not end.
 func (s *Service) Close(ctx context.Context) error {
 	s.stopping.Store(true)

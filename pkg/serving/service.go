@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/archive"
+	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
@@ -75,6 +76,9 @@ func New(cfg Config, d Deps) *Service {
 // VersionNotFound carry 0.12's message, Busy (no worker, full queue, stopping)
 // carries none.
 func (s *Service) Submit(ctx context.Context, j *job.Job) error {
+	if s.stopping.Load() { // Close takes the models away one by one
+		return fault.New(fault.Busy, "")
+	}
 	e, err := s.registry.Find(j.Ref)
 	if err != nil {
 		return err

@@ -84,6 +84,12 @@ func (s *Service) startWorkers(c archive.ModelConfig, p Preset) model.Workers {
 	if w, ok := c.Workers(); ok {
 		return w
 	}
+	if c.MinWorkers != nil || c.MaxWorkers != nil {
+		least, most := 0, 0
+		given(&least, c.MinWorkers)
+		given(&most, c.MaxWorkers)
+		s.logServer.Warn().Msgf("Invalid model config in mar, minWorkers:%d, maxWorkers:%d", least, most)
+	}
 	w := model.Workers{Min: s.cfg.Defaults.StartWorkers, Max: s.cfg.Defaults.StartWorkers}
 	over(&w.Min, p.MinWorkers)
 	over(&w.Max, p.MaxWorkers)

@@ -56,7 +56,7 @@ def batch_command(size: int, body: int) -> bytes:
 
 
 def environment(worker: pathlib.Path, model: pathlib.Path) -> Dict[str, str]:
-    home = worker.resolve().parents[1]
+    home = worker.parents[1]
     return {**os.environ, "PYTHONPATH": os.pathsep.join((str(model), str(home)))}
 
 
@@ -116,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> Tuple[float, float]:
     with tempfile.TemporaryDirectory(prefix="bareloop-") as folder:
         path = os.path.join(folder, ".ts.sock.9000")
         worker = subprocess.Popen(
-            [arguments.python, str(arguments.worker.resolve()), "--sock-type", "unix", "--sock-name", path],
+            [arguments.python, str(arguments.worker), "--sock-type", "unix", "--sock-name", path],
             cwd=arguments.model_dir,
             env=environment(arguments.worker, arguments.model_dir),
             stdout=subprocess.DEVNULL,
@@ -146,10 +146,15 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
 
 
+def existing(path: str) -> pathlib.Path:
+    """Return an absolute path: the worker runs in the folder of the model."""
+    return pathlib.Path(path).resolve(strict=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--worker", type=pathlib.Path, required=True)
-    parser.add_argument("--model-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--worker", type=existing, required=True)
+    parser.add_argument("--model-dir", type=existing, required=True)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--body", type=int, default=2, help="bytes")

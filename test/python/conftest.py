@@ -18,6 +18,7 @@ sys.path.insert(0, str(frontend.HOME))
 Files = Dict[str, str]
 MakeModel = Callable[..., pathlib.Path]
 StartWorker = Callable[..., frontend.Worker]
+Written = Callable[[], List[str]]
 
 
 def write_model(folder: pathlib.Path, handler: str, files: Files, manifest: Any) -> pathlib.Path:
@@ -69,3 +70,21 @@ def serve(make_model: MakeModel, start: StartWorker) -> StartWorker:
         return worker
 
     return serve_source
+
+
+@pytest.fixture
+def written(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Written]:
+    """Return the lines that were written since the last call."""
+    from ts import lines
+
+    with open(tmp_path / "output", "wb+", buffering=0) as file:
+        monkeypatch.setattr(lines.OUTPUT, "_descriptor", file.fileno())
+
+        def since_last_call() -> List[str]:
+            file.seek(0)
+            found = file.read().decode().splitlines()
+            file.seek(0)
+            file.truncate()
+            return found
+
+        yield since_last_call

@@ -94,7 +94,7 @@ class Peer:
     def response(self) -> Response:
         self._raw = b""
         code, message = self._int(), self._text()
-        items = []
+        items: List[Item] = []
         while True:
             size = self._int()
             if size == -1:
@@ -133,15 +133,16 @@ class Worker:
         model: pathlib.Path,
         sockets: pathlib.Path,
         arguments: Sequence[str] = (),
+        extra: Sequence[str] = (),
         environment: Optional[Dict[str, str]] = None,
         command: Optional[Sequence[str]] = None,
     ) -> None:
         self.model = model
         self.socket_name = str(sockets / ".ts.sock.9000")
         path = os.pathsep.join((os.path.realpath(model), str(HOME)))
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TS_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TS_", "PYTHON"))}
         self.process = subprocess.Popen(
-            [*(command or [sys.executable, str(SCRIPT)]), *(arguments or self.unix_arguments())],
+            [*(command or [sys.executable, str(SCRIPT)]), *(arguments or self.unix_arguments()), *extra],
             cwd=model,
             env={**inherited, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -149,7 +150,7 @@ class Worker:
             stderr=subprocess.STDOUT,
         )
         self.lines: List[str] = []
-        self._new: "queue.Queue[Optional[str]]" = queue.Queue()
+        self._new: queue.Queue[Optional[str]] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.peer: Optional[Peer] = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import time
 from typing import Any, Dict, List, Optional
@@ -34,5 +33,5 @@ class AsyncService:
         try:
             results = await self.service.entry_point(data, context)
             return conclude(results, context, time.perf_counter() - started)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             return reply.failure(ids, reply.refusal(error))

@@ -11,6 +11,9 @@ from ts.async_service import AsyncService
 from ts.connection import Connection
 from ts.service import Service, event_loop
 
+CLEAN_UP = 1.0
+"""Seconds that handlers have to clean up when the server has left."""
+
 
 def serve(reader: wire.Reader, connection: Connection, load: Callable[[wire.Load, Connection], Service]) -> NoReturn:
     """Load the model, then answer batches concurrently.
@@ -30,7 +33,10 @@ def serve(reader: wire.Reader, connection: Connection, load: Callable[[wire.Load
     end: asyncio.Future[NoReturn] = loop.create_future()
     batches = _Batches(service, connection, loop)
     threading.Thread(target=_read, args=(reader, batches, end), name="receiver", daemon=True).start()
-    loop.run_until_complete(end)
+    try:
+        loop.run_until_complete(end)
+    finally:
+        batches.abandon()
     raise wire.Disconnected
 
 
@@ -41,6 +47,7 @@ class _Batches:
         self._service = service
         self._connection = connection
         self._tasks: Set[asyncio.Task[None]] = set()  # the loop itself holds them weakly
+        self._abandoned = False
         self.loop = loop
 
     def start(self, requests: List[wire.Request]) -> None:
@@ -53,8 +60,29 @@ class _Batches:
         if not requests:
             self._connection.send(wire.response(200, reply.SUCCESS, ()))
             return
-        pieces = await self._service.answer(self._service.service.inputs(requests))
+        try:
+            pieces = await self._service.answer(self._service.service.inputs(requests))
+        except asyncio.CancelledError as error:
+            if self._abandoned:
+                raise
+            pieces = reply.failure(_ids(requests), reply.refusal(error))
+        except BaseException:
+            self._connection.send(reply.failure(_ids(requests), reply.WORKER_DIED))
+            raise
         self._connection.send(pieces)
+
+    def abandon(self) -> None:
+        """Cancel what is at work, so that the handler can clean up: there is nobody to be answered."""
+        self._abandoned = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=CLEAN_UP))
+
+
+def _ids(requests: List[wire.Request]) -> reply.Ids:
+    return {at: request.id for at, request in enumerate(requests)}
 
 
 def _read(reader: wire.Reader, batches: _Batches, end: asyncio.Future[NoReturn]) -> None:

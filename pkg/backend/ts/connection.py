@@ -97,9 +97,12 @@ class Connection:
             while views:
                 _drop(views, self._socket.sendmsg(views[:_MAX_PIECES]))
 
+    def let_go(self) -> None:
+        """Close the connection for this process; another one that shares it goes on."""
+        self._socket.close()
+
     def close(self) -> None:
-        """Close the connection; the server notices at once."""
-        # Without shutdown a process that the handler has forked would keep it open.
+        """Close the connection for all processes that share it; the server notices at once."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -49,6 +49,12 @@ class Output:
             with self._lock:
                 self._flush()
 
+    def forget(self) -> None:
+        """Begin anew in a forked process: what is held belongs to its parent."""
+        self._lock = threading.Lock()
+        self._held = []
+        self._holding = False
+
     def _flush(self) -> None:
         rest = ("\n".join(self._held) + "\n").encode("utf-8", "replace")
         self._held = []

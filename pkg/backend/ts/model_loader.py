@@ -6,6 +6,7 @@ import abc
 import importlib
 import json
 import os
+import sys
 import types
 import uuid
 from typing import Any, Callable, Dict, List, Optional, Tuple
@@ -92,6 +93,7 @@ class TsModelLoader(ModelLoader):
             if not _is_missing(error, _module_name(handler)):
                 raise
             module, function_name = self._load_default_handler(handler), "handle"
+        _prepare_torch()
         member = getattr(module, function_name, None)
         if isinstance(member, type):
             return self._class_entry(member)
@@ -135,6 +137,13 @@ class TsModelLoader(ModelLoader):
             raise ValueError("Expect handle method in class %s" % handler_class)
         # Taken before initialize runs: 0.12 does not see what initialize puts in their place (PYB-008).
         return instance.handle, instance.initialize
+
+
+def _prepare_torch() -> None:
+    """Set torch up, if the handler has imported it together with the base handler."""
+    torch, base_handler = sys.modules.get("torch"), sys.modules.get("ts.torch_handler.base_handler")
+    if torch is not None and base_handler is not None:
+        base_handler.prepare(torch)
 
 
 def _module_name(handler: str) -> str:

@@ -112,6 +112,9 @@ class TorchModelServiceWorker:
         finally:
             self._listener.close()
         lines.OUTPUT.write("Connection accepted: %s." % address)
+        # A process that the handler forks must neither answer its batch again nor hold the connection open.
+        os.register_at_fork(after_in_child=connection.let_go)
+        os.register_at_fork(after_in_child=lines.OUTPUT.forget)
         try:
             with _profiled():
                 self._serve(connection)
@@ -192,12 +195,9 @@ def _answering(service: Service, connection: Connection) -> Callable[[List[wire.
     hold, release = lines.OUTPUT.hold, lines.OUTPUT.release
 
     def answer(requests: List[wire.Request]) -> None:
-        if not requests:
-            send(wire.response(200, reply.SUCCESS, ()))
-            return
         hold()
         try:
-            pieces = reply_to(inputs(requests))
+            pieces = reply_to(inputs(requests)) if requests else wire.response(200, reply.SUCCESS, ())
             if LOCAL_RANK == 0:
                 send(pieces)
             else:
@@ -218,7 +218,7 @@ def _last_words(requests: List[wire.Request], connection: Connection) -> None:
     ids = {at: request.id for at, request in enumerate(requests)}
     if LOCAL_RANK == 0:
         with contextlib.suppress(OSError):
-            connection.send(reply.failure(ids, (500, "Worker died.")))
+            connection.send(reply.failure(ids, reply.WORKER_DIED))
 
 
 def _load_refusal(model_name: str, error: BaseException) -> reply.Refusal:

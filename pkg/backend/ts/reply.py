@@ -16,6 +16,7 @@ STREAM_NEXT = "ts_stream_next"
 SUCCESS = "Prediction success"
 OUT_OF_RESOURCES = 507, "Out of resources"
 FAILED = 503, "Prediction failed"
+WORKER_DIED = 500, "Worker died."
 UNSERIALIZABLE = 503, "Unsupported model output data type."
 
 Refusal = Tuple[int, str]

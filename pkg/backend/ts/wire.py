@@ -13,14 +13,16 @@ raw bytes, END the length -1, which closes a list in place of its next element's
 from __future__ import annotations
 
 import struct
-from typing import Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple, Union
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 LOAD = ord("L")
 INFER = ord("I")
 END = -1
 
 MAX_TEXT = 1 << 24
-"""Bytes of the longest text that is taken from the socket; parameters have no limit but that of the wire."""
+"""Bytes of the longest text that is taken from the socket."""
+MAX_VALUE = (1 << 31) - 1
+"""Bytes of the longest value of a parameter, which is all that the wire can say: the server has limits of its own."""
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -90,6 +92,9 @@ class Reader:
         self._buffer = bytearray(self._SIZE)
         self._at = 0  # up to here the buffer is read
         self._end = 0  # up to here it is filled
+        self._received_times = 0
+        self._known = b""  # headers as they came, with their END
+        self._known_headers: Dict[str, str] = {}
 
     def command(self) -> int:
         """Wait for the next command and return its byte; load() or requests() read what follows it.
@@ -123,45 +128,68 @@ class Reader:
         """
         found: List[Request] = []
         while True:
-            head = self._texts()
-            if not head:
+            request_id = self._field(MAX_TEXT)
+            if request_id is None:
                 return found
-            if not len(head) % 2:
-                raise ProtocolError("a header without a value")
-            found.append(Request(head[0], dict(zip(head[1::2], head[2::2])), self._parameters()))
+            found.append(Request(request_id.decode("utf-8", "replace"), self._headers(), self._parameters()))
+
+    def _headers(self) -> Dict[str, str]:
+        """Read headers. Most often they are those of the request before, byte for byte, and need no reading."""
+        start = self._at
+        if self._known and self._buffer.startswith(self._known, start, self._end):
+            self._at = start + len(self._known)
+            return self._known_headers.copy()
+        received = self._received_times
+        texts = self._texts()
+        if len(texts) % 2:
+            raise ProtocolError("a header without a value")
+        headers = dict(zip(texts[::2], texts[1::2]))
+        if received == self._received_times:  # otherwise the buffer has moved
+            self._known, self._known_headers = bytes(self._buffer[start : self._at]), headers.copy()
+        return headers
 
     def _texts(self) -> List[str]:
-        """Read str until END: request id and headers are that, and most of what is read."""
+        """Read str until END."""
         found: List[str] = []
         add = found.append
         buffer, at, end = self._buffer, self._at, self._end
         while True:
-            if at + 4 > end:
-                at = self._more(at, 4)
-                buffer, end = self._buffer, self._end
-            size = _unpack(buffer, at)[0]
-            at += 4
-            if size < 0:
-                if size != END:
-                    raise ProtocolError("a text of %d bytes" % size)
-                self._at = at
+            start = at + 4
+            if start <= end:
+                size = _unpack(buffer, at)[0]
+                if size == END:
+                    self._at = start
+                    return found
+                stop = start + size
+                if start <= stop <= end:
+                    add(buffer[start:stop].decode("utf-8", "replace"))
+                    at = stop
+                    continue
+            # It has not come completely, or is broken.
+            self._at = at
+            field = self._field(MAX_TEXT)
+            at, end = self._at, self._end
+            if field is None:
                 return found
-            if at + size > end:
-                at = self._more(at, _checked(size))
-                buffer, end = self._buffer, self._end
-            stop = at + size
-            add(buffer[at:stop].decode("utf-8", "replace"))
-            at = stop
+            add(field.decode("utf-8", "replace"))
 
     def _parameters(self) -> List[Parameter]:
         found: List[Parameter] = []
+        field = self._field
         while True:
-            size = self._int()
-            if size == END:
+            name = field(MAX_TEXT)
+            if name is None:
                 return found
-            name = self._text_of(size)
-            content_type = self._text_of(self._int())
-            found.append((name, content_type, self._value_of(self._int())))
+            content_type, value = field(MAX_TEXT), field(MAX_VALUE)
+            if content_type is None or value is None:
+                raise ProtocolError("a parameter without a value")
+            found.append((name.decode("utf-8", "replace"), content_type.decode("utf-8", "replace"), value))
+
+    def _text(self) -> str:
+        field = self._field(MAX_TEXT)
+        if field is None:
+            raise ProtocolError("a text of -1 bytes")
+        return field.decode("utf-8", "replace")
 
     def _int(self) -> int:
         at = self._at
@@ -171,60 +199,52 @@ class Reader:
         value: int = _unpack(self._buffer, at)[0]
         return value
 
-    def _text(self) -> str:
-        return self._text_of(self._int())
-
-    def _text_of(self, size: int) -> str:
+    def _field(self, limit: int) -> Optional[bytearray]:
+        """Read a length and so many bytes, limit at most; None for END."""
         at = self._at
-        if size < 0 or at + size > self._end:
-            at = self._more(at, _checked(size))
-        self._at = at + size
-        return self._buffer[at : at + size].decode("utf-8", "replace")
+        if at + 4 > self._end:
+            at = self._more(at, 4)
+        size = _unpack(self._buffer, at)[0]
+        at += 4
+        stop = at + size
+        if at <= stop <= self._end:
+            self._at = stop
+            return self._buffer[at:stop]
+        self._at = at
+        if size == END:
+            return None
+        if not 0 <= size <= limit:
+            raise ProtocolError("a field of %d bytes" % size)
+        return self._rest_of(size)
 
-    def _value_of(self, size: int) -> bytearray:
-        """Read raw bytes; those that have not come yet are received where they stay."""
-        at = self._at
-        if size < 0:
-            raise ProtocolError("a value of %d bytes" % size)
-        if at + size <= self._end:
-            self._at = at + size
-            return self._buffer[at : at + size]
-        value = bytearray(size)
-        done = self._end - at
-        value[:done] = self._buffer[at : self._end]
+    def _rest_of(self, size: int) -> bytearray:
+        """Read bytes that have not all come yet; they are received where they stay."""
+        field = bytearray(size)
+        done = self._end - self._at
+        field[:done] = self._buffer[self._at : self._end]
         self._at = self._end
-        with memoryview(value) as view:
+        with memoryview(field) as view:
             while done < size:
                 done += self._received(view[done:])
-        return value
+        return field
 
     def _more(self, at: int, need: int) -> int:
-        """Receive until need bytes from at on are there and return where they begin now."""
+        """Receive until need bytes, a few, from at on are there, and return where they begin now."""
         buffer = self._buffer
         have = self._end - at
-        if at + need > len(buffer):
-            moved = bytearray(max(need, self._SIZE)) if need > len(buffer) else buffer
-            moved[:have] = buffer[at : self._end]
-            self._buffer, at = moved, 0
-        elif not have:
-            at = 0
-        with memoryview(self._buffer) as view:
+        buffer[:have] = buffer[at : self._end]
+        with memoryview(buffer) as view:
             while have < need:
-                have += self._received(view[at + have :])
-        self._at, self._end = at, at + have
-        return at
+                have += self._received(view[have:])
+        self._at, self._end = 0, have
+        return 0
 
     def _received(self, view: memoryview) -> int:
         got = self._receive_into(view)
+        self._received_times += 1
         if not got:
             raise Disconnected
         return got
-
-
-def _checked(size: int) -> int:
-    if not 0 <= size <= MAX_TEXT:
-        raise ProtocolError("a text of %d bytes" % size)
-    return size
 
 
 def response(code: int, message: str, items: Iterable[Item]) -> List[Buffer]:

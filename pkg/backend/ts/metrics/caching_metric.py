@@ -54,7 +54,9 @@ class CachingMetric(MetricAbstract):
             reason = "Dimension values: %s should correspond to Dimension names: %s" % (dimension_values, names)
             self._refuse("", value, reason)
             return
-        self.emit_metrics(request_id, value, ",".join(["%s:%s" % pair for pair in zip(names, dimension_values)]))
+        self.emit_metrics(
+            request_id, value, ",".join([f"{name}:{each}" for name, each in zip(names, dimension_values)])
+        )
 
     def update(self, value: Any, request_id: str = "", dimensions: Optional[Sequence[Dimension]] = ()) -> None:
         """Report a value and take the names of the dimensions from it.

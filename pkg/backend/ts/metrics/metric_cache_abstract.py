@@ -30,12 +30,15 @@ class MetricCacheAbstract(abc.ABC):
         self.store: List[Any] = []
         self.model_name: Optional[str] = None
         self.request_ids: RequestIds = None
-        self._all_ids: Optional[str] = None  # request_ids as text, once it was asked for
+        self._all_ids = ""  # request_ids as text
 
     def set_request_ids(self, request_ids: RequestIds) -> None:
         """Set the ids of the batch, by place, for the lines that follow; a text while the model loads."""
         self.request_ids = request_ids
-        self._all_ids = None
+        if isinstance(request_ids, str):
+            self._all_ids = request_ids
+        else:
+            self._all_ids = ",".join(request_ids.values()) if request_ids else ""
 
     @abc.abstractmethod
     def initialize_cache(self) -> None:
@@ -51,7 +54,7 @@ class MetricCacheAbstract(abc.ABC):
         metric_type: MetricTypes = MetricTypes.COUNTER,
     ) -> None:
         """Report a value of any unit and type; for one request of the batch, or for all if idx is None."""
-        request_id = self._request_id(idx)
+        request_id = self._all_ids if idx is None else self._request_id(idx)
         names, values = self._complete(dimensions, request_id)
         self._metric(name, unit, names, metric_type).add_or_update(value, values, request_id)
 
@@ -161,21 +164,17 @@ class MetricCacheAbstract(abc.ABC):
             return self.add_metric_to_cache(name, "" if unit is None else unit, names, metric_type)
         return metric
 
-    def _request_id(self, idx: Optional[int]) -> str:
-        """Return the id of one request of the batch, or those of all."""
+    def _request_id(self, idx: int) -> str:
+        """Return the id of one request of the batch; those of all if there is no such request."""
         ids = self.request_ids
-        if not ids:
-            return ""
-        if isinstance(ids, str):
-            return ids
-        if idx is not None and idx in ids:
+        if ids and not isinstance(ids, str) and idx in ids:
             return ids[idx]
-        if self._all_ids is None:
-            self._all_ids = ",".join(ids.values())
         return self._all_ids
 
     def _complete(self, dimensions: Dimensions, request_id: str) -> Tuple[List[str], List[Any]]:
         """Return names and values of the caller's dimensions and the usual ones."""
+        if request_id and not dimensions:
+            return ["ModelName", "Level"], [self.model_name, "Model"]
         names = [each.name for each in dimensions or ()]
         values = [each.value for each in dimensions or ()]
         usual = (("ModelName", self.model_name), ("Level", "Model")) if request_id else (("Level", "Error"),)

@@ -48,6 +48,14 @@ def setup_ort_session(model_pt_path: str, map_location: Optional[str]) -> Any:
     return ort.InferenceSession(model_pt_path, providers=providers, sess_options=options)
 
 
+def prepare(torch: Any) -> None:
+    """Set torch up as 0.12 does: TF32 where the GPU has it, and the compilers that are installed."""
+    if torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0):
+        torch.set_float32_matmul_precision("high")
+    for module in ("openvino.torch", "torch_tensorrt"):
+        model_compiler.import_if_present(module)
+
+
 class BaseHandler(abc.ABC):
     """Loads a model of torch, and answers a batch by preprocess, inference and postprocess.
 
@@ -78,12 +86,11 @@ class BaseHandler(abc.ABC):
             ValueError: the model file has not exactly one class, or the configuration makes no sense.
         """
         torch: Any = importlib.import_module("torch")
+        prepare(torch)
         if hasattr(context, "model_yaml_config"):
             self.model_yaml_config = context.model_yaml_config
         properties = context.system_properties
         self._choose_device(torch, properties.get("gpu_id"))
-        if str(self.map_location) == "cuda" and torch.cuda.get_device_capability() >= (8, 0):
-            torch.set_float32_matmul_precision("high")
         self.manifest = context.manifest
         named = self.manifest["model"]
         model_dir = properties.get("model_dir")
@@ -116,7 +123,6 @@ class BaseHandler(abc.ABC):
             model.eval()
             return model
         if path.endswith(".pt"):
-            model_compiler.import_if_present("torch_tensorrt")
             model = self._load_torchscript_model(path)
             model.eval()
             return model

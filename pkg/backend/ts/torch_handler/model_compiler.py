@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import logging
@@ -29,8 +30,9 @@ def compiled(torch: Any, model: Any, device: Any, config: Optional[Dict[str, Any
 
 def import_if_present(module: str) -> None:
     """Import a module for what it registers; do nothing if it is not installed."""
-    if importlib.util.find_spec(module) is not None:
-        importlib.import_module(module)
+    if importlib.util.find_spec(module.partition(".")[0]) is not None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
 
 def _options(pt2: Any) -> Optional[Dict[str, Any]]:
@@ -60,8 +62,6 @@ def _enabled(section: Any) -> Optional[Dict[str, Any]]:
 def _is_backend(torch: Any, backend: Optional[str]) -> bool:
     if backend is None:
         return True
-    if backend == "openvino":
-        import_if_present("openvino")
     try:
         known = torch._dynamo.list_backends(None)
     except Exception:  # noqa: BLE001 - private, and not in every version
