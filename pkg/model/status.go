@@ -24,8 +24,10 @@ type Status struct {
 	Default         bool
 	LoadedAtStartup bool
 	Workers         []WorkerStatus
-	QueueCapacity   int // free places, 0 and more
-	QueuePending    int // waiting jobs
+	QueueCapacity   int       // free places, 0 and more
+	QueuePending    int       // waiting jobs
+	QueueOldest     time.Time // arrival of the job that waits longest; zero: none waits
+	Running         int       // jobs that workers have
 	GaveUp          bool
 
 	// Customized is the handler's own description; nil: none asked or given.

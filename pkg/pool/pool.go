@@ -50,20 +50,6 @@ type Slot struct {
 	Env  []string
 }
 
-// Metrics is told what happens. Implementations must return at once and be safe
-// for concurrent use.
-type Metrics interface {
-	// QueueTime is called for each job that is handed to a worker, with the
-	// time that it was queued. ref is as the client named it.
-	QueueTime(ref model.Ref, waited time.Duration)
-}
-
-// NoMetrics does nothing.
-type NoMetrics struct{}
-
-// QueueTime does nothing.
-func (NoMetrics) QueueTime(model.Ref, time.Duration) {}
-
 // Config describes one pool. It is not changed after New.
 type Config struct {
 	Archive  model.Archive
@@ -78,7 +64,6 @@ type Config struct {
 	// StopLimit is how long Close lets the batches in flight finish
 	// (unregister_model_timeout).
 	StopLimit time.Duration
-	Metrics   Metrics // nil: NoMetrics
 	// Log makes the logger with this name and thread.
 	Log func(name, thread string) zerolog.Logger
 }
@@ -92,6 +77,7 @@ type Pool struct {
 
 	refusing atomic.Bool  // closed, or about to be
 	alive    atomic.Int64 // slots that run or may come back
+	running  atomic.Int64 // jobs that workers have
 
 	turn chan struct{} // holds one token: the turn to change the workers
 
@@ -104,9 +90,6 @@ type Pool struct {
 
 // New returns a pool without workers; it starts nothing.
 func New(cfg Config) *Pool {
-	if cfg.Metrics == nil {
-		cfg.Metrics = NoMetrics{}
-	}
 	p := &Pool{
 		cfg:   cfg,
 		queue: batch.NewQueue(cfg.Settings.QueueSize),
@@ -186,6 +169,7 @@ func (p *Pool) putBack(jobs []*job.Job) {
 func (p *Pool) Status() model.Status {
 	s := model.Status{Archive: p.cfg.Archive, Settings: p.cfg.Settings.Clone()}
 	s.QueuePending, s.QueueCapacity = p.queue.Waiting()
+	s.QueueOldest, s.Running = p.queue.Oldest(), int(p.running.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Settings.Workers = p.workers

@@ -101,27 +101,6 @@ func TestAnsweredJobsAreForgotten(t *testing.T) {
 	})
 }
 
-func TestQueueTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tm := &team{work: time.Second}
-		cfg := tm.config(base())
-		times := make(queueTimes, 2)
-		cfg.Metrics = times
-		p := pool.New(cfg)
-		scale(t, p, 1)
-		submit(t, p, "a")
-		submit(t, p, "b")
-		pass(time.Minute)
-		assert.Equal(t, time.Duration(0), <-times)
-		assert.Equal(t, time.Second, <-times)
-		require.NoError(t, p.Close(t.Context()))
-	})
-}
-
-type queueTimes chan time.Duration
-
-func (q queueTimes) QueueTime(_ model.Ref, waited time.Duration) { q <- waited }
-
 func TestJobTickets(t *testing.T) {
 	s := base()
 	s.JobTicket = true

@@ -109,10 +109,9 @@ func (s *slot) work(ctx context.Context, limits batch.Limits) error {
 	if err != nil {
 		return err
 	}
-	for _, j := range jobs {
-		s.pool.cfg.Metrics.QueueTime(j.Ref, j.Waited())
-	}
+	s.pool.running.Add(int64(len(jobs)))
 	err = s.worker.Exchange(jobs)
+	s.pool.running.Add(-int64(len(jobs)))
 	s.settle(jobs, err)
 	clear(jobs) // do not keep answered requests alive
 	return err

@@ -22,6 +22,9 @@ func (s *Server) edges() edges {
 		Catalog:   s.service,
 		Health:    s.service,
 		Access:    s.access(),
+		Metrics:   s.metrics,
+		Gatherer:  s.metrics.Handler(),
+		Endpoints: s.endpoints(),
 		Log:       s.logs.Logger(logging.HTTPRequestHandler, httpThread),
 	}
 	if s.cfg.Security.TokensEnabled() {

@@ -17,6 +17,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/auth"
 	"github.com/torchserve-go/torchserve/pkg/config"
 	"github.com/torchserve-go/torchserve/pkg/logging"
+	"github.com/torchserve-go/torchserve/pkg/metrics"
 	"github.com/torchserve-go/torchserve/pkg/plugin"
 	"github.com/torchserve-go/torchserve/pkg/rest"
 	"github.com/torchserve-go/torchserve/pkg/serving"
@@ -58,6 +59,7 @@ type Server struct {
 	log     zerolog.Logger // logging.ModelServer's
 	keys    *auth.Keys
 	plugins []plugin.Kind
+	metrics *metrics.Recorder
 	service *serving.Service
 	work    *workDir
 	home    string // of the Python package
@@ -174,7 +176,8 @@ func (s *Server) openKeys(context.Context) error {
 		Enabled: sec.TokensEnabled(), DisabledBy: sec.TokensDisabledBy,
 		KeyFile: sec.TokenKeyFile, KeyBytes: sec.TokenKeyBytes, Expiry: sec.TokenLifetime, KeysFile: sec.TokenKeysFile,
 		RefusalStatus: sec.RefusalStatus, ExemptPing: sec.ExemptPing, ProtectMetrics: sec.ProtectMetrics,
-		CORS: s.cfg.HTTP.CORS.Origin != "", ForwardHeader: sec.ForwardHeader,
+		Refused: func(scope auth.Scope) { s.metrics.Refused(scope.String()) },
+		CORS:    s.cfg.HTTP.CORS.Origin != "", ForwardHeader: sec.ForwardHeader,
 		Log:        s.logs.Logger(auth.Logger, logging.MainThread),
 		HandlerLog: s.logs.Logger(auth.HandlerLogger, logging.MainThread),
 	})

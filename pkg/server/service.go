@@ -35,6 +35,9 @@ func (s *Server) makeService(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openMetrics(launch.MetricsConfig); err != nil {
+		return err
+	}
 	archives := archive.New(s.archiveConfig())
 	if err := archives.Prepare(); err != nil {
 		return err //nolint:wrapcheck // names the setting already
@@ -80,10 +83,11 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 				Archive: a, Settings: settings, Launch: launch,
 				MaxResponse: int(s.cfg.Workers.MaxResponse),
 				StopLimit:   s.cfg.Models.Defaults.Unregister,
-				Metrics:     worker.NoMetrics{},
+				Metrics:     s.metrics.Worker(a.Name, s.logs.Logger(worker.LogLifeCycle, worker.Name(slot.Port, a))),
 				Log:         s.logs.Logger,
 			})
 		},
+		Release:   func(slot pool.Slot) { s.metrics.Forget(worker.Name(slot.Port, a)) },
 		StopLimit: s.cfg.Models.Defaults.Unregister,
 		Log:       s.logs.Logger,
 	})
