@@ -39,19 +39,28 @@ func (l *launcher) run(ctx context.Context, in invocation) int {
 		return exitFailed
 	}
 	cfg, err := l.configure(in.flags)
+	var faults *config.Error
+	if errors.As(err, &faults) {
+		l.warnOfJVM(faults.Source)
+	}
 	if err != nil {
 		l.say("%v", err)
 		_, _ = fmt.Fprintln(l.stderr, "torchserve: error: not started, because of the configuration")
 		return exitFailed
 	}
-	_, child := os.LookupEnv(reportVariable)
-	if cfg.Source.JVMArgs != "" && !child {
-		l.say("Warning: TorchServe is using non-default JVM parameters: %s", cfg.Source.JVMArgs)
-	}
+	l.warnOfJVM(cfg.Source)
 	if in.foreground {
 		return l.serve(ctx, cfg)
 	}
 	return l.background()
+}
+
+// warnOfJVM says what 0.12 says about options for the Java machine, once: a
+// server in the background leaves it to the command that started it.
+func (l *launcher) warnOfJVM(source config.Source) {
+	if _, child := os.LookupEnv(reportVariable); source.JVMArgs != "" && !child {
+		l.say("Warning: TorchServe is using non-default JVM parameters: %s", source.JVMArgs)
+	}
 }
 
 // configure loads the configuration from everything that this process was

@@ -31,7 +31,10 @@ type Fault struct {
 // Error is everything wrong with the configuration, in the order in which an
 // operator should look at it. The command prints it on standard output and
 // exits with 1.
-type Error struct{ Faults []Fault }
+type Error struct {
+	Faults []Fault
+	Source Source // as far as it was read
+}
 
 // Error returns one line per fault.
 func (e *Error) Error() string {

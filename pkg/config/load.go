@@ -42,7 +42,7 @@ func Load(src Sources) (Config, error) {
 	r.checkLauncher()
 	file := r.readSource()
 	if len(r.faults) > 0 { // what a missing file would say cannot be judged
-		return Config{}, &Error{Faults: r.faults}
+		return Config{}, &Error{Faults: r.faults, Source: r.source}
 	}
 	r.merge(file)
 	host := r.server()
@@ -65,7 +65,7 @@ func Load(src Sources) (Config, error) {
 		r.refuseLax()
 	}
 	if len(r.faults) > 0 {
-		return Config{}, &Error{Faults: r.faults}
+		return Config{}, &Error{Faults: r.faults, Source: r.source}
 	}
 	c.Warnings = r.warnings
 	return c, nil

@@ -142,7 +142,10 @@ func compress(path string, stop <-chan struct{}) (err error) {
 			_ = os.Remove(partial) // the first error says more
 		}
 	}()
-	pack := gzip.NewWriter(to)
+	pack, err := gzip.NewWriterLevel(to, gzip.BestSpeed) // it competes with the requests
+	if err != nil {
+		return err
+	}
 	_, err = io.Copy(pack, untilStopped{from, stop})
 	err = errors.Join(err, pack.Close(), to.Close())
 	if err != nil {

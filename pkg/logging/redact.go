@@ -54,7 +54,7 @@ func nameAt(s string, i int) parameter {
 			p := parameter{end: i, depth: depth}
 			switch string(name[:n]) {
 			case "x-amz-signature", "x-amz-credential", "x-amz-security-token", "sig", "signature",
-				"x-goog-signature", "x-goog-credential":
+				"x-goog-signature", "x-goog-credential", "token", "access_token", "authorization":
 				p.secret = true
 			case "url":
 				p.url = true

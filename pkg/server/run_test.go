@@ -286,4 +286,3 @@ func TestTwo(t *testing.T) {
 	b.stopped()
 	assert.Equal(t, "hello", a.call("Inference", http.MethodPost, "/predictions/noop", "hello").body, "CLI-049")
 }
-

@@ -141,8 +141,11 @@ func (s *Server) openLogs(context.Context) error {
 		s.log.Info().Msg("Torchserve stopped.")
 		return nil
 	})
+	log := logs.Logger(logging.ConfigManager, logging.MainThread)
+	if c.File != "" {
+		log.Warn().Msgf("The log configuration %s is not read by this version: the built-in one is used; see log_level, log_levels and log_format", c.File)
+	}
 	for _, w := range s.cfg.Warnings {
-		log := logs.Logger(logging.ConfigManager, logging.MainThread)
 		log.WithLevel(warningLevels[w.Level]).Msg(w.Text)
 	}
 	return nil

@@ -45,7 +45,7 @@ func (s *Server) makeService(context.Context) error {
 	s.undo.push("unpacked models", func(context.Context) error { return archives.Close() })
 	s.undo.push("listeners", s.closeDoors)
 
-	places := &places{next: s.cfg.Workers.FirstPort}
+	places := &places{next: s.cfg.Workers.FirstPort, fixed: s.cfg.Workers.Debug}
 	s.service = serving.New(s.servingConfig(), serving.Deps{
 		Archives: archives,
 		Registry: registry.New(),
@@ -58,8 +58,11 @@ func (s *Server) makeService(context.Context) error {
 	return nil
 }
 
-// places hands out worker numbers: each is used once (WRK §9.2).
+// places hands out worker numbers: each is used once, but for a fixed one (WRK
+// §9.2, §9.7).
 type places struct {
+	fixed bool
+
 	mu   sync.Mutex // Protects fields below
 	next int
 }
@@ -68,7 +71,9 @@ func (p *places) assign() pool.Slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	slot := pool.Slot{Port: p.next, GPU: -1}
-	p.next++
+	if !p.fixed {
+		p.next++
+	}
 	return slot
 }
 
@@ -118,11 +123,15 @@ func (s *Server) launch() (worker.Launch, error) {
 		Resolve:       new(backend.Interpreters).Resolve,
 		MetricsConfig: metricsFile,
 		SocketDir:     s.work.own,
+		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
 		Extra:         c.Env,
 		CPPLogConfig:  c.CPPLogConfig,
 		LimitPixels:   c.LimitImagePixels,
+	}
+	if c.Debug {
+		l.SocketDir = s.cfg.Server.TempDir // where whoever starts the worker expects its socket
 	}
 	if c.HideEnv != nil {
 		l.Hidden = c.HideEnv.MatchString
@@ -179,6 +188,7 @@ func (s *Server) servingConfig() serving.Config {
 		Models:          presets,
 		Installs:        m.Dependencies.Install,
 		UnregisterLimit: m.Defaults.Unregister,
+		Unlimited:       s.cfg.Workers.Debug,
 	}
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	Defaults        Defaults
 	Models          map[model.Name]map[model.Version]Preset // the key models
 	Installs        bool                                    // install_py_dep_per_model
+	Unlimited       bool                                    // workers have all the time they want (debug)
 	UnregisterLimit time.Duration                           // unregister_model_timeout
 }
 

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"math"
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/archive"
@@ -49,8 +50,14 @@ func (s *Service) settings(r model.Registration, runtime model.Runtime, c archiv
 	given(&m.Batching.Delay, r.BatchDelay)
 	given(&m.Timeouts.Response, r.Response)
 	given(&m.Timeouts.Startup, r.Startup)
+	if s.cfg.Unlimited {
+		m.Timeouts.Response, m.Timeouts.Startup = unlimited, unlimited
+	}
 	return m
 }
+
+// unlimited is the time of a worker that somebody debugs, as describe shows it.
+const unlimited = math.MaxInt32 * time.Second
 
 // over replaces target by a value that is not absent.
 func over[T int | time.Duration](target *T, value T) {

@@ -17,6 +17,7 @@ type Launch struct {
 	Python        string // interpreter, absolute
 	MetricsConfig string // path of metrics.yaml
 	SocketDir     string // private directory of the worker sockets
+	Debug         bool   // no process is started: somebody has, and it listens at the worker's address
 	TCP           bool   // TCP on 127.0.0.1 instead of unix sockets
 
 	// Resolve returns the program to run in the place of an interpreter, or why

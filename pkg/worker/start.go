@@ -45,10 +45,7 @@ func (w *Worker) Start(ctx context.Context) error {
 }
 
 func (w *Worker) start(ctx context.Context) error {
-	if err := w.spawn(); err != nil {
-		return fault.Wrap(fault.Worker, errNoProcess, err)
-	}
-	if err := w.process().waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup)); err != nil {
+	if err := w.boot(ctx); err != nil {
 		return err
 	}
 	w.move(Started)
@@ -56,6 +53,18 @@ func (w *Worker) start(ctx context.Context) error {
 		return err
 	}
 	return w.load(ctx)
+}
+
+// boot brings up a process that listens; with Launch.Debug somebody else has.
+func (w *Worker) boot(ctx context.Context) error {
+	if w.cfg.Launch.Debug {
+		w.attach()
+		return nil
+	}
+	if err := w.spawn(); err != nil {
+		return fault.Wrap(fault.Worker, errNoProcess, err)
+	}
+	return w.process().waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup))
 }
 
 func (w *Worker) spawn() error {

@@ -82,7 +82,8 @@ type Worker struct {
 	mu        sync.Mutex // Protects fields below; conn is written by the slot's goroutine only
 	conn      *conn
 	proc      *process
-	verdict   *fault.Error // of Interrupt, for the jobs of this incarnation; nil: none
+	attached  chan struct{} // of an incarnation without a process of ours; nil: none
+	verdict   *fault.Error  // of Interrupt, for the jobs of this incarnation; nil: none
 	lastError string
 }
 
@@ -100,10 +101,36 @@ func New(cfg Config) *Worker {
 // incarnation has ended; without an incarnation it is closed already. Ask again
 // after every Start.
 func (w *Worker) Done() <-chan struct{} {
-	if p := w.process(); p != nil {
-		return p.exited
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.proc != nil:
+		return w.proc.exited
+	case w.attached != nil:
+		return w.attached
+	default:
+		return w.gone
 	}
-	return w.gone
+}
+
+// attach begins an incarnation whose process somebody else has started; all
+// that is known of its end is that of the connection.
+func (w *Worker) attach() {
+	w.mu.Lock()
+	w.attached = make(chan struct{})
+	w.mu.Unlock()
+}
+
+// detach ends such an incarnation and reports whether there was one.
+func (w *Worker) detach() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.attached == nil {
+		return false
+	}
+	close(w.attached)
+	w.attached = nil
+	return true
 }
 
 // Interrupt cuts the exchange in work short: its jobs are answered with reason,
@@ -128,7 +155,7 @@ func (w *Worker) Interrupt(reason *fault.Error) {
 // error is a fault of kind CleanupTimeout; the process was killed then, but has
 // not ended within StopLimit.
 func (w *Worker) Stop(ctx context.Context) error {
-	if w.process() == nil {
+	if w.process() == nil && w.conn == nil {
 		return nil
 	}
 	w.move(Stopped)
@@ -154,7 +181,7 @@ func (w *Worker) end(stop func(*process) error) error {
 		w.connected(nil)
 	}
 	p := w.process()
-	if p == nil {
+	if w.detach() || p == nil {
 		return nil
 	}
 	err := stop(p)
