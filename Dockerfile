@@ -1,8 +1,10 @@
 # docker build -t torchserve .
-# docker run --rm -p 8080:8080 -p 8081:8081 -v "$PWD/model_store:/home/model-server/model-store" torchserve
+# docker run --rm --name ts -p 127.0.0.1:8080:8080 -p 127.0.0.1:8081:8081 \
+#   -v "$PWD/model_store:/home/model-server/model-store" torchserve serve --models all
+# docker exec ts cat key_file.json
 #
 # Laid out as TorchServe's own image: user model-server, /home/model-server/config.properties and model-store, the same
-# ports and words. Handlers that need torch or more: FROM this image, then RUN pip install torch …
+# ports, entry point and words. Handlers that need torch or more: FROM this image, then RUN pip install torch …
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -17,11 +19,13 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 RUN useradd --create-home --uid 1000 --shell /bin/bash model-server
 COPY --from=build /torchserve /usr/local/bin/torchserve
 COPY scripts/docker-entrypoint /usr/local/bin/docker-entrypoint
+# The name that manifests for TorchServe's image may spell out.
+RUN ln -s docker-entrypoint /usr/local/bin/dockerd-entrypoint.sh
 # model-server, by number: Kubernetes' runAsNonRoot wants to see one.
 USER 1000
 WORKDIR /home/model-server
 # A container's loopback reaches nobody, so it listens on all addresses; token authorization is on. The keys are in
-# key_file.json (docker exec … cat key_file.json), or mount your own and set token_keys_file.
+# key_file.json, or mount your own and name them in TS_TOKEN_KEYS_FILE (configs/kubernetes.yaml).
 RUN mkdir logs model-store tmp wf-store && printf '%s\n' \
     inference_address=http://0.0.0.0:8080 \
     management_address=http://0.0.0.0:8081 \
@@ -31,6 +35,7 @@ RUN mkdir logs model-store tmp wf-store && printf '%s\n' \
     model_store=/home/model-server/model-store \
     workflow_store=/home/model-server/wf-store \
     > config.properties
+# 7070 and 7071 are for gRPC, which is not served yet.
 EXPOSE 8080 8081 8082 7070 7071
 STOPSIGNAL SIGTERM
 # Needs no key. With another port or with TLS in config.properties, give docker run a --health-cmd of your own.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -20,13 +21,17 @@ type errorBody struct {
 // Fail answers a request with err by the table of pkg/fault and logs what the table
 // says is worth it. Where an answer has begun it breaks the connection off, by
 // the panic that net/http has for it.
-func Fail(w http.ResponseWriter, _ *http.Request, err error) {
+func Fail(w http.ResponseWriter, r *http.Request, err error) {
 	a := answerOf(w)
 	if a != nil {
 		a.log(err)
 		if a.wrote {
 			a.breakOff(err)
 		}
+	}
+	if r.ContentLength != 0 {
+		// The connection is closed after a failure: net/http must not wait for a body that nobody reads (TOK-045).
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadGrace))
 	}
 	status := statusOf(err)
 	h := w.Header()
@@ -53,6 +58,10 @@ func Fail(w http.ResponseWriter, _ *http.Request, err error) {
 	}
 	writeBody(w, status, body)
 }
+
+// unreadGrace is how long a client that was refused may go on sending before its
+// connection is closed.
+const unreadGrace = 500 * time.Millisecond
 
 // statusOf returns the status of err. A worker may choose only statuses that
 // mean failure, and 413 would say that the request was too large (INF-D21).

@@ -50,10 +50,27 @@ func (e *edge) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) 
 	return body, err
 }
 
+// trusted is the length in bytes for which memory is taken before anything has
+// arrived.
+const trusted = 1 << 20
+
+// readExactly reads n bytes into one slice; a large one is made when its first
+// part is there, so that announcing a body costs no memory.
+func readExactly(from io.Reader, n int64) ([]byte, error) {
+	body := make([]byte, min(n, trusted))
+	got, err := io.ReadFull(from, body)
+	if err != nil || int64(got) == n {
+		return body, err
+	}
+	whole := make([]byte, n)
+	copy(whole, body)
+	_, err = io.ReadFull(from, whole[got:])
+	return whole, err
+}
+
 func (e *edge) read(r *http.Request) ([]byte, error) {
 	if r.ContentLength >= 0 {
-		body := make([]byte, r.ContentLength) // limit has judged the length
-		_, err := io.ReadFull(r.Body, body)
+		body, err := readExactly(r.Body, r.ContentLength) // limit has judged the length
 		return body, unread(err)
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, e.cfg.MaxRequestSize+1))

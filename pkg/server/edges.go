@@ -23,9 +23,11 @@ func (s *Server) edges() edges {
 		Health:    s.service,
 		Access:    s.access(),
 		Metrics:   s.metrics,
-		Gatherer:  s.metrics.Handler(),
 		Endpoints: s.endpoints(),
 		Log:       s.logs.Logger(logging.HTTPRequestHandler, httpThread),
+	}
+	if s.cfg.Metrics.API {
+		d.Gatherer = s.metrics.Handler()
 	}
 	if s.cfg.Security.TokensEnabled() {
 		d.Token = s.keys.Token

@@ -109,10 +109,18 @@ func (s *Server) secure(a config.Address) (*listen.Secure, error) {
 	return &listen.Secure{Config: c, Plain: func(net.Addr) { log.Error().Msg("Recieved HTTP request!") }}, nil //nolint:misspell // compat(0.12): CFG §10
 }
 
+// socketClass is 0.12's name for the kind of a listener; scripts know the line.
+func socketClass(a config.Address) string {
+	if a.Scheme == config.Unix {
+		return "EpollServerDomainSocketChannel"
+	}
+	return "EpollServerSocketChannel"
+}
+
 // serve lets every door answer; a failure of one ends the server.
 func (s *Server) serve(failed chan<- error) {
 	for _, d := range s.doors {
-		s.log.Info().Msgf("Initialize %s server with: %T.", d.role, d.listener)
+		s.log.Info().Msgf("Initialize %s server with: %s.", d.role, socketClass(d.address))
 		s.serving.Go(func() {
 			if err := d.serve(); err != nil {
 				failed <- fmt.Errorf("%s listener: %w", strings.ToLower(d.role), err)
@@ -124,7 +132,7 @@ func (s *Server) serve(failed chan<- error) {
 
 // serve blocks until the door is shut; that is no error.
 func (d *door) serve() error {
-	if err := d.server.Serve(d.listener); err != http.ErrServerClosed { //nolint:errorlint // returned as it is
+	if err := d.server.Serve(d.listener); err != http.ErrServerClosed {
 		return err
 	}
 	return nil

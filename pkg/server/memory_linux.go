@@ -9,5 +9,5 @@ func machineMemory() int64 {
 	if syscall.Sysinfo(&info) != nil {
 		return 0
 	}
-	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec,unconvert // types differ between architectures
+	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec // types differ between architectures
 }

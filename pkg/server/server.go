@@ -136,7 +136,7 @@ func (s *Server) openLogs(context.Context) error {
 	}
 	s.logs = logs
 	s.log = logs.Logger(logging.ModelServer, logging.MainThread)
-	s.background("log", logs.Run)
+	s.background("log", logs.Run) //nolint:contextcheck // see there
 	s.undo.push("server", func(context.Context) error {
 		s.log.Info().Msg("Torchserve stopped.")
 		return nil
@@ -189,7 +189,7 @@ func (s *Server) openKeys(context.Context) error {
 	}
 	s.keys = keys
 	s.undo.push("token keys", func(context.Context) error { return keys.Close() })
-	s.background("watch of the token keys", keys.Run)
+	s.background("watch of the token keys", keys.Run) //nolint:contextcheck // see there
 	return nil
 }
 

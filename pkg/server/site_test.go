@@ -47,8 +47,10 @@ func newSite(t *testing.T, lines ...string) *site {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	s := &site{t: t, dir: dir, out: &output{}, lines: []string{
 		"inference_address=http://127.0.0.1:0", "management_address=http://localhost:0", "metrics_address=http://0.0.0.0:0",
-		"python=" + os.Args[0], "enable_model_api=true",
+		"python=bin/python3", "enable_model_api=true",
 	}}
+	s.file("bin/python3", "#!/bin/sh\necho 3 14 "+os.Args[0]+"\n") // it says who it is, and is not asked again
+	require.NoError(t, os.Chmod(s.path("bin/python3"), 0o700))
 	s.lines = append(s.lines, lines...)
 	s.deps = server.Deps{
 		Version: version, Stdout: s.out, Stderr: s.out,
@@ -217,7 +219,7 @@ type output struct {
 }
 
 type waiting struct {
-	for_ string
+	text string
 	came chan struct{}
 }
 
@@ -233,7 +235,7 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 func (o *output) tell(w waiting) {
-	if strings.Contains(o.text.String(), w.for_) {
+	if strings.Contains(o.text.String(), w.text) {
 		select {
 		case w.came <- struct{}{}:
 		default:

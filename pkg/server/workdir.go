@@ -63,7 +63,7 @@ func locked(path string, how int) (*os.File, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // openWorkDir words it
 	}
-	if err := syscall.Flock(int(f.Fd()), how); err != nil { //nolint:gosec // a descriptor is a small number
+	if err := syscall.Flock(int(f.Fd()), how); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return f, nil

@@ -95,23 +95,26 @@ func TestScale(t *testing.T) {
 
 func TestSetDefault(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, nil)
-	for file, version := range map[string]string{"1.mar": "1.0", "2.mar": "2.0"} {
-		answer := workertest.Action{Do: workertest.Item, Code: 200, Text: version}
-		f.put(file, source{version: version, script: workertest.Script{Infer: []workertest.Action{answer}}})
-	}
-	for _, url := range []string{"1.mar", "2.mar"} {
-		f.registered(model.Registration{URL: url, Workers: new(1), Synchronous: true})
-	}
-	assert.Equal(t, "1.0", f.predict(noop(""), "x"))
-	require.NoError(t, f.SetDefault(t.Context(), noop("2.0")))
-	assert.Equal(t, "2.0", f.predict(noop(""), "x"), "MGT-056")
-	assert.Equal(t, "1.0", f.predict(noop("1.0"), "x"))
-	assert.Equal(t, []model.Listed{{Name: "noop", URL: "2.mar"}}, f.List())
-	assert.True(t, f.described(noop("2.0")).Default)
-	assert.False(t, f.described(noop("1.0")).Default)
-	f.fails(f.SetDefault(t.Context(), noop("9.9")), fault.VersionNotFound, "Model version 9.9 does not exist for model noop")
-	f.fails(f.SetDefault(t.Context(), model.Ref{Name: "x", Version: "1.0"}), fault.ModelNotFound, "Model not found: x")
+	t.Run("MGT-056 the version without a name, from one to another", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		for file, version := range map[string]string{"1.mar": "1.0", "2.mar": "2.0"} {
+			answer := workertest.Action{Do: workertest.Item, Code: 200, Text: version}
+			f.put(file, source{version: version, script: workertest.Script{Infer: []workertest.Action{answer}}})
+		}
+		for _, url := range []string{"1.mar", "2.mar"} {
+			f.registered(model.Registration{URL: url, Workers: new(1), Synchronous: true})
+		}
+		assert.Equal(t, "1.0", f.predict(noop(""), "x"))
+		require.NoError(t, f.SetDefault(t.Context(), noop("2.0")))
+		assert.Equal(t, "2.0", f.predict(noop(""), "x"), "MGT-056")
+		assert.Equal(t, "1.0", f.predict(noop("1.0"), "x"))
+		assert.Equal(t, []model.Listed{{Name: "noop", URL: "2.mar"}}, f.List())
+		assert.True(t, f.described(noop("2.0")).Default)
+		assert.False(t, f.described(noop("1.0")).Default)
+		f.fails(f.SetDefault(t.Context(), noop("9.9")), fault.VersionNotFound, "Model version 9.9 does not exist for model noop")
+		f.fails(f.SetDefault(t.Context(), model.Ref{Name: "x", Version: "1.0"}), fault.ModelNotFound, "Model not found: x")
+	})
 }
 
 func TestUnregister(t *testing.T) {
@@ -204,41 +207,44 @@ func TestUnregister(t *testing.T) {
 // TestHealth follows a model from its registration to the end of the server.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, nil)
-	type health struct{ healthy, ready, anyLoaded, allLoaded bool }
-	is := func() health { return health{f.Healthy(), f.Ready(), f.AnyLoaded(), f.AllLoaded()} }
-	loaded := func(name model.Name) bool {
-		ok, err := f.Loaded(name)
-		require.NoError(t, err)
-		return ok
-	}
-	assert.Equal(t, health{healthy: true, ready: true}, is(), "no models")
+	t.Run("MGT-061 from no model to the end", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		type health struct{ healthy, ready, anyLoaded, allLoaded bool }
+		is := func() health { return health{f.Healthy(), f.Ready(), f.AnyLoaded(), f.AllLoaded()} }
+		loaded := func(name model.Name) bool {
+			ok, err := f.Loaded(name)
+			require.NoError(t, err)
+			return ok
+		}
+		assert.Equal(t, health{healthy: true, ready: true}, is(), "no models")
 
-	gate := f.gated("noop", workertest.Action{})
-	f.registered(model.Registration{URL: "noop", Workers: new(1)})
-	assert.Equal(t, health{healthy: true}, is(), "a worker that loads is healthy, and not ready")
-	assert.False(t, loaded("noop"), "MGT-061")
-	gate.Await(t)
-	gate.Open(t)
-	f.predict(noop(""), "x")
-	assert.Equal(t, health{true, true, true, true}, is())
-	assert.True(t, loaded("noop"), "MGT-061")
+		gate := f.gated("noop", workertest.Action{})
+		f.registered(model.Registration{URL: "noop", Workers: new(1)})
+		assert.Equal(t, health{healthy: true}, is(), "a worker that loads is healthy, and not ready")
+		assert.False(t, loaded("noop"), "MGT-061")
+		gate.Await(t)
+		gate.Open(t)
+		f.predict(noop(""), "x")
+		assert.Equal(t, health{true, true, true, true}, is())
+		assert.True(t, loaded("noop"), "MGT-061")
 
-	f.put("bare.mar", source{name: "bare"})
-	f.registered(model.Registration{URL: "bare.mar"})
-	assert.Equal(t, health{healthy: true, ready: true, anyLoaded: true}, is(), "a model that wants no workers")
-	assert.False(t, loaded("bare"))
+		f.put("bare.mar", source{name: "bare"})
+		f.registered(model.Registration{URL: "bare.mar"})
+		assert.Equal(t, health{healthy: true, ready: true, anyLoaded: true}, is(), "a model that wants no workers")
+		assert.False(t, loaded("bare"))
 
-	f.put("2.mar", source{version: "2.0", handler: workertest.Unloadable})
-	f.registered(model.Registration{URL: "2.mar", Workers: new(1)})
-	assert.Equal(t, health{healthy: true, ready: true, anyLoaded: true}, is(), "only default versions count")
+		f.put("2.mar", source{version: "2.0", handler: workertest.Unloadable})
+		f.registered(model.Registration{URL: "2.mar", Workers: new(1)})
+		assert.Equal(t, health{healthy: true, ready: true, anyLoaded: true}, is(), "only default versions count")
 
-	_, err := f.Loaded("x")
-	f.fails(err, fault.ModelNotFound, "Model not found: x")
+		_, err := f.Loaded("x")
+		f.fails(err, fault.ModelNotFound, "Model not found: x")
 
-	require.NoError(t, f.Close(t.Context()))
-	assert.False(t, f.Healthy())
-	assert.False(t, f.Ready())
+		require.NoError(t, f.Close(t.Context()))
+		assert.False(t, f.Healthy())
+		assert.False(t, f.Ready())
+	})
 }
 
 func TestClose(t *testing.T) {

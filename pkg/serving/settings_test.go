@@ -194,17 +194,20 @@ func TestRuntime(t *testing.T) {
 
 func TestHandlerAndEnvelope(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *serving.Config) { c.Handler, c.Envelope = workertest.Echoes, "body" })
-	f.file("bare/MAR-INF/MANIFEST.json", `{"model":{"modelName":"bare","envelope":"json"}}`)
-	f.file("bare/weights", "")
-	f.put("noop.mar", source{handler: workertest.Chats})
-	f.registered(model.Registration{URL: "bare", Workers: new(1), Synchronous: true})
-	f.registered(model.Registration{URL: "noop.mar"})
-	bare, named := f.described(model.Ref{Name: "bare"}).Archive, f.described(noop("")).Archive
-	assert.Equal(t, workertest.Echoes, bare.Handler, "CFG-049 MAR-121 default_service_handler")
-	assert.Equal(t, workertest.Chats, named.Handler)
-	assert.Equal(t, "body", bare.Envelope, "CFG-049 service_envelope")
-	assert.Equal(t, "body", named.Envelope)
+	t.Run("CFG-049 MAR-121 default_service_handler and service_envelope", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, func(c *serving.Config) { c.Handler, c.Envelope = workertest.Echoes, "body" })
+		f.file("bare/MAR-INF/MANIFEST.json", `{"model":{"modelName":"bare","envelope":"json"}}`)
+		f.file("bare/weights", "")
+		f.put("noop.mar", source{handler: workertest.Chats})
+		f.registered(model.Registration{URL: "bare", Workers: new(1), Synchronous: true})
+		f.registered(model.Registration{URL: "noop.mar"})
+		bare, named := f.described(model.Ref{Name: "bare"}).Archive, f.described(noop("")).Archive
+		assert.Equal(t, workertest.Echoes, bare.Handler, "CFG-049 MAR-121 default_service_handler")
+		assert.Equal(t, workertest.Chats, named.Handler)
+		assert.Equal(t, "body", bare.Envelope, "CFG-049 service_envelope")
+		assert.Equal(t, "body", named.Envelope)
+	})
 }
 
 func TestSubmitDeadline(t *testing.T) {

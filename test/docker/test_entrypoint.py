@@ -43,7 +43,12 @@ def run(folder: Path, words: List[str]) -> List[str]:
         (["torchserve", "--start", "--models", "a b=c d.mar"], ["--start", "--models", "a b=c d.mar"]),
         # A predictor of KServe.
         (
-            ["torchserve", "--start", "--model-store=/mnt/models/model-store", "--ts-config=/mnt/models/config/config.properties"],
+            [
+                "torchserve",
+                "--start",
+                "--model-store=/mnt/models/model-store",
+                "--ts-config=/mnt/models/config/config.properties",
+            ],
             ["--start", "--model-store=/mnt/models/model-store", "--ts-config=/mnt/models/config/config.properties"],
         ),
     ],
@@ -53,4 +58,8 @@ def test_serves_in_the_foreground(tmp_path: Path, words: List[str], arguments: L
 
 
 def test_runs_any_other_command(tmp_path: Path) -> None:
-    assert run(tmp_path, ["bash", "-c", "torchserve --start && sleep 1"]) == ["bash", "-c", "torchserve --start && sleep 1"]
+    assert run(tmp_path, ["bash", "-c", "torchserve --start && sleep 1"]) == [
+        "bash",
+        "-c",
+        "torchserve --start && sleep 1",
+    ]

@@ -112,7 +112,7 @@ func TestTokenRefusal(t *testing.T) {
 		s.Await("the access line", func() bool {
 			return regexp.MustCompile(`"GET /ping\?mark=52 HTTP/1\.1" 400 \d+\n`).MatchString(s.Logs("access_log.log"))
 		})
-		s.AwaitLog("ts_metrics.log", "Requests4XX.Count:1|#Level:Host|")
+		s.AwaitLog("ts_metrics.log", "Requests4XX.Count:1.0|#Level:Host|")
 	})
 }
 

@@ -8,7 +8,6 @@ from typing import Callable, Dict, List
 
 import frontend
 import pytest
-
 from ts import connection, wire
 
 SIZE = 1 << 20
@@ -25,9 +24,10 @@ def by_sendall(link: connection.Connection, name: str) -> None:
 @pytest.mark.parametrize("send", [by_pieces, by_sendall])
 def test_messages_of_several_threads_do_not_mix(send: Callable[[connection.Connection, str], None]) -> None:
     ours, theirs = socket.socketpair()
+    theirs.settimeout(frontend.PATIENCE)
     link, peer = connection.Connection(ours), frontend.Peer(theirs)
     names = "abcdef"
-    threads = [threading.Thread(target=send, args=(link, name)) for name in names]
+    threads = [threading.Thread(target=send, args=(link, name), daemon=True) for name in names]
     for thread in threads:
         thread.start()
     found: Dict[str, List[frontend.Item]] = {}

@@ -1,0 +1,234 @@
+"""Does with a request what its path asks for: POST /predictions/lab/1.0/VERB/ARGUMENT...; without a verb it echoes."""
+
+import itertools
+import json
+import logging
+import os
+import pathlib
+import signal
+import sys
+import time
+from typing import Any, Callable, Dict, List
+
+from ts.handler_utils.utils import send_intermediate_predict_response
+from ts.utils.util import PredictionException
+
+COUNT = itertools.count(1)
+
+
+class Call:
+    """One request of a batch."""
+
+    def __init__(self, context: Any, at: int, row: Dict[str, Any], size: int) -> None:
+        self.context = context
+        self.at = at
+        self.row = row
+        self.size = size
+        path = context.get_request_header(at, "url_path") or "echo"
+        self.verb, *self.arguments = path.split("/")
+
+    @property
+    def body(self) -> Any:
+        return self.row.get("body", b"")
+
+
+def handle(data: Any, context: Any) -> Any:
+    if data is None:
+        return None
+    if context.get_request_header(0, "describe"):
+        return [described(context, data)]
+    calls = [Call(context, at, row, len(data)) for at, row in enumerate(data)]
+    if calls[0].verb == "return":
+        return WRONG[calls[0].arguments[0]]
+    return [VERBS[call.verb](call) for call in calls]
+
+
+def described(context: Any, data: Any) -> Any:
+    kind = context.get_request_header(0, "x-describe")
+    if kind == "headers":
+        context.set_response_status(203, idx=0)
+        context.set_response_header(0, "x-model", "lab")
+    answers = {"list": [1, 2], "empty": "", "text": "no object"}
+    return answers.get(kind, {"given": data, "model": context.model_name})
+
+
+def plain(value: Any) -> Any:
+    return value.decode("latin-1") if isinstance(value, (bytes, bytearray)) else value
+
+
+def echo(call: Call) -> Any:
+    return bytes(call.body) if isinstance(call.body, (bytes, bytearray)) else call.body
+
+
+def seen(call: Call) -> Any:
+    """What the handler is given."""
+    return {
+        "inputs": {name: {"type": type(value).__name__, "value": plain(value)} for name, value in call.row.items()},
+        "headers": call.context.get_all_request_header(call.at),
+        "id": call.context.get_request_id(call.at),
+        "size": call.size,
+        "count": next(COUNT),
+    }
+
+
+def world(call: Call) -> Any:
+    """Where the handler lives."""
+    context = call.context
+    return {
+        "environ": dict(os.environ),
+        "argv": sys.argv,
+        "path": sys.path,
+        "cwd": os.getcwd(),
+        "pid": os.getpid(),
+        "properties": context.system_properties,
+        "manifest": context.manifest,
+        "config": context.model_yaml_config,
+    }
+
+
+def batch(call: Call) -> str:
+    """Which place in a batch of which size."""
+    return "%d of %d: %s" % (call.at + 1, call.size, plain(call.body))
+
+
+def kind(call: Call) -> Any:
+    return {
+        "dict": {"b": 1, "a": ["ä", None]},
+        "list": [1, {"x": True}],
+        "str": "Grüße",
+        "bytes": b"\x00\xff",
+        "bytearray": bytearray(b"\x01\xfe"),
+        "none": None,
+        "true": True,
+        "int": 7,
+        "float": 0.5,
+        "nan": float("nan"),
+        "empty": "",
+    }[call.arguments[0]]
+
+
+def status(call: Call) -> str:
+    call.context.set_response_status(int(call.arguments[0]), "Phrase", call.at)
+    return "with status"
+
+
+def headers(call: Call) -> str:
+    """The body is an object of response headers."""
+    for name, value in call.body.items():
+        call.context.set_response_header(call.at, name, value)
+    return "with headers"
+
+
+def fail(call: Call) -> Any:
+    what, *code = call.arguments
+    if what == "prediction":
+        raise PredictionException("refused by the model", *map(int, code))
+    raise {
+        "memory": MemoryError("no more"),
+        "cuda": RuntimeError("CUDA error: all lost"),
+        "value": ValueError("secret detail"),
+    }[what]
+
+
+def leave(call: Call) -> Any:
+    os._exit(int(call.arguments[0]))
+
+
+def kill(_call: Call) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def sleep(_call: Call) -> Any:
+    time.sleep(3600)
+
+
+def wait_at(gate: str) -> None:
+    """Say by a file that we wait, and go on when there is another one."""
+    path = pathlib.Path(os.environ["LAB"], gate)
+    path.with_suffix(".held").touch()
+    while not path.with_suffix(".open").exists():
+        time.sleep(0.005)
+
+
+def hold(call: Call) -> Any:
+    wait_at(call.arguments[0])
+    return echo(call)
+
+
+def big(call: Call) -> bytes:
+    return b"x" * int(call.arguments[0])
+
+
+def send(call: Call, text: str) -> None:
+    context = call.context
+    send_intermediate_predict_response([text] * call.size, context.request_ids, "part", 200, context)
+
+
+def stream(call: Call) -> Any:
+    """Each argument is a part, but for at/GATE, fail and die, which do that; the body is the last part."""
+    arguments = iter(call.arguments)
+    for argument in arguments:
+        if argument == "at":
+            wait_at(next(arguments))
+        elif argument == "fail":
+            raise ValueError("in the middle")
+        elif argument == "die":
+            os._exit(3)
+        else:
+            send(call, argument.replace("empty", ""))
+    return echo(call)
+
+
+def say(call: Call) -> str:
+    """The body goes to the standard streams, and through logging."""
+    text = plain(call.body)
+    print("print " + text, flush=True)
+    print("error " + text, file=sys.stderr, flush=True)
+    logging.getLogger("lab").info("info %s", text)
+    logging.getLogger("lab").debug("debug %s", text)
+    return "said"
+
+
+def scream(call: Call) -> str:
+    """The body goes to standard output as it is."""
+    os.write(1, bytes(call.body))
+    return "screamed"
+
+
+def fork(_call: Call) -> str:
+    """A child that goes on like its parent, and one that stays."""
+    if os.fork() == 0:
+        return "child"
+    if os.fork() == 0:
+        os.execvp("sleep", ["sleep", "3600"])
+    return "parent"
+
+
+WRONG: Dict[str, Any] = {
+    "str": "no list",
+    "none": None,
+    "short": [],
+    "long": ["a", "b", "c"],
+    "set": [{"x"}],
+    "dict": {"a": 1},
+}
+
+VERBS: Dict[str, Callable[[Call], Any]] = {
+    "echo": echo,
+    "seen": seen,
+    "world": world,
+    "batch": batch,
+    "kind": kind,
+    "status": status,
+    "headers": headers,
+    "fail": fail,
+    "exit": leave,
+    "kill": kill,
+    "sleep": sleep,
+    "hold": hold,
+    "big": big,
+    "stream": stream,
+    "say": say,
+    "scream": scream,
+    "fork": fork,
+}
