@@ -185,7 +185,7 @@ func TestRegistration(t *testing.T) {
 	}
 	t.Run("MGT-021 MAR-075 MAR-058 MAR-043 MGT-035 without workers", func(t *testing.T) {
 		t.Parallel()
-		assertStatus(t, l.manage(t, "POST", "/models?url=any/where/noop.mar&model_name=idle"), 200, `Model \"idle\"`+withoutWorker)
+		assertStatus(t, l.manage(t, "POST", "/models?url=any/where/noop.mar&model_name=idle&initial_workers=0"), 200, `Model \"idle\"`+withoutWorker)
 		d := l.describe(t, "idle")
 		assert.Equal(t, "any/where/noop.mar", d.URL)
 		assert.Empty(t, d.Workers)

@@ -179,8 +179,6 @@ func TestDescribe(t *testing.T) {
 	l := newLab(t)
 	for version, file := range map[string]string{"2.0": "two", "10.0": "ten"} {
 		a := e2etest.Archive{Name: file, Version: version, Handler: e2etest.Echo}
-		a.Files = map[string]string{"MAR-INF/MANIFEST.json": ""}
-		delete(a.Files, "MAR-INF/MANIFEST.json")
 		register(t, l.Server, "initial_workers=0&model_name=lab&url="+a.Write(t, l.Store))
 	}
 	t.Run("MGT-045 MGT-048 MGT-069 the keys in their order", func(t *testing.T) {
