@@ -44,7 +44,7 @@ func newCommand(stdout, stderr io.Writer, code *int) *cobra.Command {
 	var in invocation
 	cmd := &cobra.Command{
 		Use:           "torchserve",
-		Short:         "Serve PyTorch and other Python models over REST and gRPC.",
+		Short:         "Serve PyTorch and other Python models over REST.",
 		Example:       examples,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,

@@ -74,7 +74,9 @@ func (l *launcher) configure(flags config.Flags) (config.Config, error) {
 	if err != nil {
 		executable = "" // the interpreter is then looked for on PATH only
 	}
-	return config.Load(config.Sources{
+	snapshots := !flags.NoConfigSnapshots
+	flags.NoConfigSnapshots = true // they come with a later version
+	cfg, err := config.Load(config.Sources{
 		Flags:      flags,
 		Environ:    os.Environ(),
 		Dir:        dir,
@@ -82,6 +84,13 @@ func (l *launcher) configure(flags config.Flags) (config.Config, error) {
 		CPUs:       runtime.GOMAXPROCS(0),
 		Resolve:    resolve,
 	})
+	if snapshots {
+		cfg.Warnings = append(cfg.Warnings, config.Warning{
+			Key: "--ncs", Level: config.Warn,
+			Text: "Configuration snapshots are neither written nor restored by this version: what " + cfg.Snapshots.Dir + " holds is not used (--ncs says that this is wanted)",
+		})
+	}
+	return cfg, err //nolint:wrapcheck // worded for the operator
 }
 
 // fail reports an error that no script of 0.12 knows.

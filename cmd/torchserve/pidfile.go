@@ -57,7 +57,7 @@ func (f pidFile) read() (pid int, exists bool) {
 	}
 	args, alive := processArgs(pid)
 	switch {
-	case !alive:
+	case !alive, pid == os.Getpid(): // in a container that was started again we are number 1 as our predecessor was
 		return 0, true
 	case isServer(pid, args):
 		return pid, true

@@ -165,6 +165,9 @@ func (s *Store) List() ([]string, error) {
 	return names, nil
 }
 
+// Path returns where an archive of the store lies that List has named.
+func (s *Store) Path(name string) string { return filepath.Join(s.cfg.ModelStore, name) }
+
 func (s *Store) listed(name string) bool {
 	info, err := os.Stat(filepath.Join(s.cfg.ModelStore, name))
 	if err != nil || strings.HasPrefix(name, ".") {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
 
 // maxManifest is the size of a manifest, in bytes, beyond which it is not read.
@@ -115,6 +116,9 @@ func (s *Store) read(r Request, u *Unpacked) error {
 	}
 	if u.Archive.ConfigFile != "" {
 		u.Config = s.modelConfig(u.Archive.ConfigFile, *m.config)
+		if u.Config.Document != nil {
+			u.Archive.ConfigJSON = string(yaml11.JSON(u.Config.Document))
+		}
 	}
 	return u.Config.check()
 }

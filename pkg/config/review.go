@@ -46,8 +46,6 @@ func (r *reader) reviewExposure(c Config) {
 	listeners := []listener{
 		{"inference_address", l.Inference.String(), !l.Inference.Loopback(), l.Inference.Scheme == HTTPS},
 		{"management_address", l.Management.String(), !l.Management.Loopback(), l.Management.Scheme == HTTPS},
-		{"grpc_inference_address", l.GRPCInference.Host, !loopback(l.GRPCInference.Host), l.GRPCTLS},
-		{"grpc_management_address", l.GRPCManagement.Host, !loopback(l.GRPCManagement.Host), l.GRPCTLS},
 	}
 	for _, a := range listeners {
 		switch {

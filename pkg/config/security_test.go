@@ -97,11 +97,9 @@ func TestExposure(t *testing.T) {
 	const open = "The management API is open to other machines without token authorization: "
 	t.Run("without authorization", func(t *testing.T) {
 		t.Parallel()
-		s := with(t, "allowed_urls=.*", "management_address=http://0.0.0.0:8081", "grpc_management_address=10.1.1.1", "inference_address=http://0.0.0.0")
+		s := with(t, "allowed_urls=.*", "management_address=http://0.0.0.0:8081", "inference_address=http://0.0.0.0")
 		s.src.Flags.DisableTokenAuth = true
-		assert.Equal(t, []string{
-			open + "http://0.0.0.0:8081 (management_address)", open + "10.1.1.1 (grpc_management_address)",
-		}, texts(s.load()))
+		assert.Equal(t, []string{open + "http://0.0.0.0:8081 (management_address)"}, texts(s.load()))
 		s.properties("strict_security=true", "management_address=http://0.0.0.0:8081")
 		assert.Equal(t, []string{
 			"Invalid configuration: management_address: http://0.0.0.0:8081 is open to other machines without token authorization (management_address; config.properties)",

@@ -124,6 +124,7 @@ type Archive struct {
 	Runtime      Runtime
 	Envelope     string
 	ConfigFile   string // absolute path of model-config.yaml; empty: none
+	ConfigJSON   string // what that file says, as JSON; empty: nothing that could be read
 	Requirements string // absolute path of the requirements file; empty: none
 }
 

@@ -149,7 +149,7 @@ func (e *edge) predict(w http.ResponseWriter, r *http.Request, c call) error {
 	if err != nil {
 		return busy(err, c.ref, c.versioned, refusedInference)
 	}
-	return e.wait(w, r, j, stream)
+	return busy(e.wait(w, r, j, stream), c.ref, c.versioned, refusedInference)
 }
 
 // inputs reads the parameters of a request and completes the name of its model.
@@ -237,7 +237,7 @@ const (
 // busy gives a refusal the text of 0.12, odd quote included, which depends on
 // what the client named.
 func busy(err error, ref model.Ref, versioned bool, request string) error {
-	if !fault.Is(err, fault.Busy) || fault.Message(err) != "" {
+	if err == nil || !fault.Is(err, fault.Busy) || fault.Message(err) != "" {
 		return err
 	}
 	version := ""

@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -17,6 +19,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/registry"
 	"github.com/torchserve-go/torchserve/pkg/serving"
 	"github.com/torchserve-go/torchserve/pkg/worker"
+	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
 
 func (s *Server) openWorkDir(context.Context) error {
@@ -87,6 +90,7 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 				Port: slot.Port, GPU: slot.GPU, Env: slot.Env,
 				Archive: a, Settings: settings, Launch: launch,
 				MaxResponse: int(s.cfg.Workers.MaxResponse),
+				StopGrace:   s.cfg.Workers.StopGrace,
 				StopLimit:   s.cfg.Models.Defaults.Unregister,
 				Metrics:     s.metrics.Worker(a.Name, s.logs.Logger(worker.LogLifeCycle, worker.Name(slot.Port, a))),
 				Log:         s.logs.Logger,
@@ -126,7 +130,7 @@ func (s *Server) launch() (worker.Launch, error) {
 		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
-		Extra:         c.Env,
+		Extra:         append(slices.Clone(c.Env), metricsVariable(metricsFile)...),
 		CPPLogConfig:  c.CPPLogConfig,
 		LimitPixels:   c.LimitImagePixels,
 	}
@@ -141,6 +145,20 @@ func (s *Server) launch() (worker.Launch, error) {
 		l.TCP = true
 	}
 	return l, nil
+}
+
+// metricsVariable hands the definitions of metrics to workers that have no YAML
+// parser. What is wrong with the file is said when the server reads it itself.
+func metricsVariable(path string) []string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	document, err := yaml11.Parse(text)
+	if err != nil {
+		return nil
+	}
+	return []string{"TS_METRICS_CONFIG_JSON=" + string(yaml11.JSON(document))}
 }
 
 func (s *Server) archiveConfig() archive.Config {

@@ -34,7 +34,7 @@ func TestLoad(t *testing.T) {
 			assert.Len(t, status.Workers, 1)
 			assert.Equal(t, "hello", f.predict(model.Ref{Name: listed.Name}, "hello"))
 		}
-		assert.Equal(t, []string{serving.LogServer + " Failed to load model: broken.tar.gz"}, f.log.of(t, "warn"))
+		assert.Equal(t, []string{serving.LogServer + " Failed to load model: " + filepath.Join(f.store, "broken.tar.gz")}, f.log.of(t, "warn"))
 		assert.Contains(t, f.log.of(t, "debug"), serving.LogServer+" Loading models from model store: a.mar")
 	})
 	t.Run("a store that is gone", func(t *testing.T) {

@@ -107,16 +107,17 @@ func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool)
 // empty name means the archive's, else one derived from the location.
 func (s *Service) Load(ctx context.Context, name model.Name, location string) {
 	s.logServer.Info().Msg("Loading initial models: " + location)
-	s.load(ctx, name, location)
+	s.load(ctx, name, location, location)
 }
 
-func (s *Service) load(ctx context.Context, name model.Name, location string) {
+// load does the work of Load; shown is the location as a failure names it.
+func (s *Service) load(ctx context.Context, name model.Name, location, shown string) {
 	e, want, err := s.enter(ctx, model.Registration{URL: location, Name: name}, true)
 	if err == nil && want.Min > 0 {
 		_, err = e.Pool.Scale(ctx, want, false)
 	}
 	if err != nil {
-		s.logServer.Warn().Err(err).Msg("Failed to load model: " + location)
+		s.logServer.Warn().Err(err).Msg("Failed to load model: " + shown)
 	}
 }
 
@@ -128,6 +129,6 @@ func (s *Service) LoadAll(ctx context.Context) {
 	}
 	for _, name := range names {
 		s.logServer.Debug().Msg("Loading models from model store: " + name)
-		s.load(ctx, "", name)
+		s.load(ctx, "", name, s.archives.Path(name))
 	}
 }

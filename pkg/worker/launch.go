@@ -108,6 +108,11 @@ func (l Launch) cppCommand(port int, a model.Archive) ([]string, error) {
 	return append(args, "--metrics_config_path", l.MetricsConfig), nil
 }
 
+// maxVariable is the size in bytes up to which a model config is handed to the
+// worker as a variable; systems refuse larger ones than 128 KiB. A worker of a
+// larger one needs PyYAML.
+const maxVariable = 100 << 10
+
 // environ returns the environment of a worker (WRK §10). The filter applies to
 // inherited variables only, so that it cannot remove what the worker needs to
 // start (WRK-D22).
@@ -126,6 +131,9 @@ func (l Launch) environ(a model.Archive, extra ...string) []string {
 	}
 	env = append(env, l.Extra...)
 	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited))
+	if a.ConfigJSON != "" && len(a.ConfigJSON) <= maxVariable {
+		env = append(env, "TS_MODEL_CONFIG_JSON="+a.ConfigJSON)
+	}
 	if a.Runtime == model.LSP {
 		env = prependPath(env, "LD_LIBRARY_PATH", filepath.Join(l.Home, "ts", "cpp", "lib"))
 	}

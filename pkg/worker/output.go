@@ -95,6 +95,9 @@ func (o *output) notice(line string) {
 	o.tail = append(o.tail, line)
 }
 
+// deathNotice is the line with which a Python worker ends, after the cause.
+const deathNotice = "Backend worker process died."
+
 // lastWords returns the last traceback of the output, or its last lines.
 func (o *output) lastWords() string {
 	o.mu.Lock()
@@ -106,7 +109,11 @@ func (o *output) lastWords() string {
 			break
 		}
 	}
-	return strings.Join(o.tail[from:], "\n")
+	words := o.tail[from:]
+	if i := slices.Index(words, deathNotice); i >= 0 {
+		words = words[:i] // what follows says nothing about the cause
+	}
+	return strings.Join(words, "\n")
 }
 
 // processID returns the pid that the worker printed, or 0.

@@ -191,18 +191,17 @@ func (p *process) ended() bool {
 	}
 }
 
-// The rungs of the stop ladder.
-const (
-	closeGrace = 2 * time.Second // after the connection was closed
-	termGrace  = 5 * time.Second // after SIGTERM
-)
+// closeGrace is the time that a process has after its connection was closed, the
+// first rung of the stop ladder.
+const closeGrace = 2 * time.Second
 
 // stop climbs the ladder; the connection was closed before. It returns when the
-// process has ended and its output was read, or limit is over.
-func (p *process) stop(ctx context.Context, limit time.Duration) error {
+// process has ended and its output was read, or limit is over. grace is the time
+// between SIGTERM and SIGKILL.
+func (p *process) stop(ctx context.Context, grace, limit time.Duration) error {
 	if !p.waitExit(ctx, closeGrace) {
 		p.signal(syscall.SIGTERM)
-		p.waitExit(ctx, termGrace)
+		p.waitExit(ctx, grace)
 	}
 	return p.kill(limit)
 }

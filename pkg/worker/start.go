@@ -35,6 +35,9 @@ func (w *Worker) Start(ctx context.Context) error {
 		w.log.Debug().Msg("Worker terminated due to scale-down call.")
 	} else {
 		w.logError(failure.Message)
+		if failure.Message == errNoProcess {
+			w.log.Error().Err(failure.Err).Msg("The worker process cannot be started")
+		}
 		w.log.Warn().Msgf("Load model failed: %s, error: Worker died.", w.cfg.Archive.Name)
 	}
 	if err := w.end(func(p *process) error { return p.kill(w.cfg.StopLimit) }); err != nil {

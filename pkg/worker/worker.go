@@ -54,6 +54,7 @@ type Config struct {
 	Env         []string // variables beside those of Launch
 	Launch      Launch
 	MaxResponse int           // bytes per field of an answer
+	StopGrace   time.Duration // between asking a process to end and killing it
 	StopLimit   time.Duration // for a killed process to end (unregister_model_timeout)
 	Metrics     Metrics
 	// Log makes the logger with this name and thread.
@@ -163,7 +164,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 		if w.ruined {
 			return p.kill(w.cfg.StopLimit)
 		}
-		return p.stop(ctx, w.cfg.StopLimit)
+		return p.stop(ctx, w.cfg.StopGrace, w.cfg.StopLimit)
 	})
 	if err != nil {
 		return fault.Wrap(fault.CleanupTimeout, "", err)

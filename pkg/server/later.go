@@ -1,0 +1,52 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/logging"
+)
+
+// later are the keys that are read and checked, but have no effect before the
+// parts come that they belong to. A name that ends in _ stands for all that
+// begin with it.
+//
+//nolint:gochecknoglobals // read-only table
+var later = []string{
+	"grpc_", "enable_grpc_ssl", "ts_open_inference_protocol", "oip_raw_bytes_output", "openai_routes",
+	"cpu_launcher_", "initial_distribution_port", "number_of_gpu",
+	"disable_system_metrics", "system_metrics_cmd", "metric_time_interval", "snapshot_",
+}
+
+// warnOfLater says which keys somebody has set in vain, and refuses to start
+// from a snapshot: without its models the server would look healthy.
+func (s *Server) warnOfLater(context.Context) error {
+	var idle []string
+	for _, p := range s.cfg.Effective() {
+		if isLater(p.Key) {
+			idle = append(idle, p.Key)
+		}
+	}
+	if len(idle) > 0 {
+		log := s.logs.Logger(logging.ConfigManager, logging.MainThread)
+		log.Warn().Msg("Keys without effect in this version: " + strings.Join(idle, ", "))
+	}
+	if s.cfg.Snapshots.Restoring {
+		return &config.Error{Faults: []config.Fault{{
+			Key:     "model_snapshot",
+			Message: s.cfg.Source.File + " is a snapshot, which this version cannot restore",
+			Rule:    "name another file with --ts-config, or take the key out and list the models in load_models",
+		}}}
+	}
+	return nil
+}
+
+func isLater(key string) bool {
+	for _, l := range later {
+		if key == l || strings.HasSuffix(l, "_") && strings.HasPrefix(key, l) {
+			return true
+		}
+	}
+	return false
+}
