@@ -39,8 +39,7 @@ func (l *launcher) run(ctx context.Context, in invocation) int {
 		return exitFailed
 	}
 	cfg, err := l.configure(in.flags)
-	var faults *config.Error
-	if errors.As(err, &faults) {
+	if faults, ok := errors.AsType[*config.Error](err); ok {
 		l.warnOfJVM(faults.Source)
 	}
 	if err != nil {

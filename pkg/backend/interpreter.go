@@ -68,7 +68,7 @@ func resolve(name string) (string, error) {
 		return "", unusable(name, errors.New("it is no Python"))
 	}
 	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
-		return "", unusable(name, fmt.Errorf("Python %d.%d is too old: workers need %d.%d or newer", major, minor, oldestMajor, oldestMinor))
+		return "", unusable(name, fmt.Errorf("its version %d.%d is too old: workers need Python %d.%d or newer", major, minor, oldestMajor, oldestMinor))
 	}
 	if !filepath.IsAbs(words[2]) { // an embedded interpreter may not know itself
 		return name, nil

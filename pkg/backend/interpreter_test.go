@@ -58,8 +58,8 @@ func TestInterpreters(t *testing.T) {
 		assert.Equal(t, path, got)
 	})
 	for name, c := range map[string]struct{ body, says string }{
-		"older than 3.8":    {"echo 3 7 /usr/bin/python3.7", "Python 3.7 is too old: workers need 3.8 or newer"},
-		"Python 2":          {"echo 2 7 /usr/bin/python2", "Python 2.7 is too old"},
+		"older than 3.8":    {"echo 3 7 /usr/bin/python3.7", "its version 3.7 is too old: workers need Python 3.8 or newer"},
+		"Python 2":          {"echo 2 7 /usr/bin/python2", "its version 2.7 is too old"},
 		"no Python":         {"echo hello", "it is no Python"},
 		"numbers expected":  {"echo a b c", "it is no Python"},
 		"one that fails":    {"exit 3", "it does not run"},

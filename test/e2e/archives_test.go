@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -281,8 +280,7 @@ func TestHandlerForms(t *testing.T) {
 			model := strings.Fields(name)[0]
 			reply := l.manage(t, "POST", "/models?initial_workers=1&model_name="+model+"&url="+url.QueryEscape(dir))
 			assert.Equal(t, http.StatusInternalServerError, reply.Status)
-			log := lines(l.In(t).Logs("model_log.log"), "-"+model+"_1.0-stdout ")
-			assert.True(t, slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, c.log) }), "%s", strings.Join(log, "\n"))
+			l.In(t).AwaitLog("model_log.log", "-"+model+"_1.0-stdout MODEL_LOG - "+c.log)
 		})
 	}
 }

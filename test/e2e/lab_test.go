@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -269,4 +270,12 @@ func (l lab) kill(t *testing.T, model string) {
 	workers := l.describe(t, model).Workers
 	require.Len(t, workers, 1)
 	require.NoError(t, syscall.Kill(workers[0].PID, syscall.SIGKILL))
+}
+
+// number reads a number.
+func number(t *testing.T, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return n
 }

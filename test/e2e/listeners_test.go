@@ -39,6 +39,7 @@ func TestCombined(t *testing.T) {
 	})
 	t.Run("CFG-024 it is bound once", func(t *testing.T) {
 		t.Parallel()
+		l.In(t).AwaitLog("ts_log.log", "Metrics API bind to: ")
 		bound := lines(l.In(t).Logs("ts_log.log"), " API bind to: ")
 		require.Len(t, bound, 2)
 		assert.Contains(t, bound[0], "Inference API bind to: http://"+l.Address(e2etest.Inference))

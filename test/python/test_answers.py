@@ -1,6 +1,5 @@
 """What a handler returns or raises, and what the server reads of it. One worker process answers all of it."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The async worker: batches overlap, answers come in any order."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

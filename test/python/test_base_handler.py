@@ -1,6 +1,5 @@
 """The base handler: without torch, and with something that stands for it."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """From the handler string to a loaded model, or to the reason why not."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

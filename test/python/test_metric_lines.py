@@ -1,6 +1,5 @@
 """Metrics on the way out of the worker process, and the file that defines them."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

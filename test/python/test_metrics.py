@@ -1,6 +1,5 @@
 """Metrics as handlers report them, and the lines that the server reads."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The worker process: what it prints, where it listens, how it ends."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """What a handler learns of its requests."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

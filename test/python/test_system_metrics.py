@@ -1,6 +1,5 @@
 """The collector of the host's figures that is run as a command."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """Helpers that handlers import."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

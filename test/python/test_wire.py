@@ -1,6 +1,5 @@
 """The worker's codec, against the vectors that Go and Python share."""
 
-# ruff: noqa: N802 - names carry the IDs of the reference
 
 from __future__ import annotations
 

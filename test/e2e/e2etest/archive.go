@@ -40,7 +40,7 @@ type Archive struct {
 	Version string            // "1.0" if empty
 	Handler string            // Python source
 	Config  string            // model-config.yaml; empty: none
-	Files   map[string]string // more of them, by path
+	Files   map[string]string // more of them, or others in the place of those, by path
 	Form    Form
 }
 
@@ -89,7 +89,6 @@ func (a Archive) files(t testing.TB) map[string]string {
 	}
 	model := map[string]string{"modelName": a.Name, "modelVersion": version, "handler": "handler.py"}
 	files := map[string]string{"handler.py": a.Handler}
-	maps.Copy(files, a.Files)
 	if a.Config != "" {
 		model["configFile"] = "model-config.yaml"
 		files["model-config.yaml"] = a.Config
@@ -99,6 +98,7 @@ func (a Archive) files(t testing.TB) map[string]string {
 	})
 	require.NoError(t, err)
 	files["MAR-INF/MANIFEST.json"] = string(manifest)
+	maps.Copy(files, a.Files)
 	return files
 }
 

@@ -159,7 +159,7 @@ class BaseHandler(abc.ABC):
         model: Any = classes[0]()
         if model_pt_path:
             location = self.device if self.map_location else None
-            model.load_state_dict(importlib.import_module("torch").load(model_pt_path, map_location=location, weights_only=True))
+            model.load_state_dict(importlib.import_module("torch").load(model_pt_path, map_location=location))
         return model
 
     @timed
