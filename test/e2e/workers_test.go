@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -168,10 +167,10 @@ func TestOutput(t *testing.T) {
 	}
 	t.Run("LOG-020 LOG-021 LOG-027 WRK-056 print, stderr and logging", func(t *testing.T) {
 		t.Parallel()
-		assert.Equal(t, "said", l.In(t).ask("say", "the word ü").Body)
+		assert.Equal(t, "said", l.In(t).ask("say", "the word").Body)
 		worker := "W-" + l.describe(t, "lab").Workers[0].ID + "-lab_1.0-"
 		const stamp = `^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3} `
-		for text, level := range map[string]string{"print the word ü": `INFO `, "info the word ü": "INFO ", "error the word ü": "WARN "} {
+		for text, level := range map[string]string{"print the word": `INFO `, "info the word": "INFO ", "error the word": "WARN "} {
 			stream := map[string]string{"INFO ": "stdout", "WARN ": "stderr"}[level]
 			for _, file := range []string{"model_log.log", "ts_log.log"} {
 				found := log(t, file, text)
@@ -180,7 +179,7 @@ func TestOutput(t *testing.T) {
 			}
 		}
 		assert.NotContains(t, l.In(t).Logs("model_log.log"), "debug the word")
-		l.In(t).AwaitOutput("MODEL_LOG - print the word ü") // LOG-010
+		l.In(t).AwaitOutput("MODEL_LOG - print the word") // LOG-010
 	})
 	t.Run("LOG-024 line ends and bytes that are no text", func(t *testing.T) {
 		t.Parallel()
@@ -209,7 +208,7 @@ func TestOutput(t *testing.T) {
 	t.Run("LOG-022 WRK-057 WRK-058 metric lines", func(t *testing.T) {
 		t.Parallel()
 		l.In(t).ask("scream", "[METRICS]my_own.Count:7|#Level:Model|#hostname:h,timestamp:1\n[METRICS]nonsense\n")
-		log(t, "ts_log.log", `Failed to parse metrics line: "nonsense".`)
+		log(t, "ts_log.log", `Failed to parse metrics line: "[METRICS]nonsense".`)
 		assert.NotContains(t, l.In(t).Logs("model_log.log"), "[METRICS]")
 	})
 	t.Run("LOG-023 WRK-059 the process id", func(t *testing.T) {
@@ -220,10 +219,10 @@ func TestOutput(t *testing.T) {
 	t.Run("LOG-026 the end of the streams", func(t *testing.T) {
 		t.Parallel()
 		l.model(t, "ending", "")
+		worker := "W-" + l.describe(t, "ending").Workers[0].ID + "-ending_1.0-"
 		require.Equal(t, http.StatusOK, l.manage(t, "DELETE", "/models/ending").Status)
 		for _, stream := range []string{"stdout", "stderr"} {
-			found := log(t, "ts_log.log", "-ending_1.0-"+stream+"\n"[:0])
-			assert.Contains(t, strings.Join(found, "\n"), "org.pytorch.serve.wlm.WorkerLifeCycle - Stopped Scanner - W-")
+			l.In(t).AwaitLog("ts_log.log", "org.pytorch.serve.wlm.WorkerLifeCycle - Stopped Scanner - "+worker+stream+"\n")
 		}
 	})
 	t.Run("forked children neither answer nor stay", func(t *testing.T) {
@@ -263,8 +262,8 @@ func TestOrphans(t *testing.T) {
 		l.Await("no worker", func() bool { return len(l.Processes()) == 0 })
 		again := l.Site.Start()
 		assert.Equal(t, "x", again.Predict("lab", "x").Body)
-		entries, err := os.ReadDir(filepath.Join(l.Temp, "models"))
+		unpacked, err := filepath.Glob(filepath.Join(l.Temp, "models", "[0-9a-f]*"))
 		require.NoError(t, err)
-		assert.Len(t, entries, 1, "what the killed one had unpacked is gone")
+		assert.Len(t, unpacked, 1, "what the killed one had unpacked is gone")
 	})
 }
