@@ -80,7 +80,12 @@ func normalize(args []string) ([]string, error) {
 	var all []given
 	var unknown []string
 	for len(args) > 0 {
-		_, value, joined := strings.Cut(args[0], "=")
+		if args[0] == "--" { // what follows are arguments, which nobody takes
+			unknown = append(unknown, args...)
+			break
+		}
+		args = unbundle(args)
+		_, value, joined := split(args[0])
 		o, err := find(args[0])
 		if err != nil {
 			return nil, err
@@ -127,11 +132,36 @@ func rejoin(all []given) []string {
 	return out
 }
 
-// find returns the option that word names up to its "=", wholly or by a prefix
-// that fits only one spelling; nil if none fits.
+// split cuts a word into the name of an option and the value joined to it, by
+// "=" or directly behind a short name.
+func split(word string) (name, value string, joined bool) {
+	name, value, joined = strings.Cut(word, "=")
+	if len(name) > 2 && name[0] == '-' && name[1] != '-' {
+		return word[:2], word[2:], true
+	}
+	return name, value, joined
+}
+
+// unbundle splits short options that share a dash, such as -vh, off the first
+// word.
+func unbundle(args []string) []string {
+	name, rest, joined := split(args[0])
+	if !joined || !isShort(name) || rest == "" || !isShort("-"+rest[:1]) {
+		return args
+	}
+	return append([]string{name, "-" + rest}, args[1:]...)
+}
+
+// isShort reports whether word is the short name of an option.
+func isShort(word string) bool {
+	return len(word) == 2 && slices.ContainsFunc(options, func(o option) bool { return slices.Contains(o.spellings, word) })
+}
+
+// find returns the option that word names, wholly or by a prefix that fits only
+// one spelling; nil if none fits.
 func find(word string) (*option, error) {
 	given := word
-	word, _, _ = strings.Cut(word, "=")
+	word, _, _ = split(word)
 	var fits []string
 	var found *option
 	for i := range options {

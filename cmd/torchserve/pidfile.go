@@ -38,14 +38,24 @@ func writable(dir string) bool {
 }
 
 // read returns the process that the file names. exists is false if there is no
-// file of ours to look at: none, a link, one of another user, or one that names
-// a live process that is no server. A pid of 0 with exists means an orphan,
-// whose server has ended or whose content is no number (D-CLI-1).
+// file to look at: none, a link, one that names a live process that is no
+// server, or one of another user, unless it names a server of that same user,
+// which root may stop. A pid of 0 with exists means an orphan, whose server has
+// ended or whose content is no number (D-CLI-1).
 func (f pidFile) read() (pid int, exists bool) {
 	info, err := os.Lstat(f.path)
-	if err != nil || !info.Mode().IsRegular() || !ownFile(info) {
+	if err != nil || !info.Mode().IsRegular() {
 		return 0, false
 	}
+	pid, exists = f.server()
+	if owner := fileOwner(info); owner != os.Geteuid() && (pid == 0 || owner != processOwner(pid)) {
+		return 0, false
+	}
+	return pid, exists
+}
+
+// server is read for a file whoever owns it.
+func (f pidFile) server() (pid int, exists bool) {
 	content, err := os.ReadFile(f.path)
 	if err != nil {
 		return 0, false
@@ -66,9 +76,13 @@ func (f pidFile) read() (pid int, exists bool) {
 	}
 }
 
-func ownFile(info fs.FileInfo) bool {
+// fileOwner returns the user id of a file's owner, -1 if it is not known.
+func fileOwner(info fs.FileInfo) int {
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
+	if !ok {
+		return -1
+	}
+	return int(stat.Uid)
 }
 
 // isServer reports whether a live process is a TorchServe server: this program

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,6 +90,36 @@ func TestPIDFileRead(t *testing.T) {
 		t.Parallel()
 		_, exists := pidFile{filepath.Join(t.TempDir(), "none")}.read()
 		assert.False(t, exists)
+	})
+	t.Run("D-CLI-10 of another user only what names a server of that user", func(t *testing.T) {
+		t.Parallel()
+		if os.Geteuid() != 0 {
+			t.Skip("only root can give files away")
+		}
+		const nobody = 65534
+		dir := t.TempDir()
+		theirs := filepath.Join(dir, filepath.Base(own(t)))
+		program, err := os.ReadFile(own(t))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(theirs, program, 0o755))
+		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+		cmd := exec.Command(theirs, "--foreground")
+		cmd.Env = append(os.Environ(), sleeper+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		_, err = cmd.StdinPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		f := pidFile{filepath.Join(dir, ".model_server.pid")}
+		for pid, want := range map[int]bool{cmd.Process.Pid: true, server: false, deadPID(t): false} {
+			require.NoError(t, os.WriteFile(f.path, []byte(strconv.Itoa(pid)), 0o600))
+			require.NoError(t, os.Chown(f.path, nobody, nobody))
+			_, exists := f.read()
+			assert.Equal(t, want, exists)
+		}
 	})
 	t.Run("a link is not followed", func(t *testing.T) {
 		t.Parallel()

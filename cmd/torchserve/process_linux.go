@@ -17,3 +17,12 @@ func processArgs(pid int) (args []string, alive bool) {
 	}
 	return strings.Split(string(bytes.TrimRight(raw, "\x00")), "\x00"), true
 }
+
+// processOwner returns the user id of a process, -1 if it is not known.
+func processOwner(pid int) int {
+	info, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
+	if err != nil {
+		return -1
+	}
+	return fileOwner(info)
+}

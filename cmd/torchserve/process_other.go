@@ -15,3 +15,16 @@ func processArgs(pid int) (args []string, alive bool) {
 	fields := strings.Fields(string(out))
 	return fields, err == nil && len(fields) > 0
 }
+
+// processOwner returns the user id of a process, -1 if it is not known.
+func processOwner(pid int) int {
+	out, err := exec.Command("ps", "-o", "uid=", "-p", strconv.Itoa(pid)).Output() //nolint:noctx // ends by itself
+	if err != nil {
+		return -1
+	}
+	uid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		return -1
+	}
+	return uid
+}

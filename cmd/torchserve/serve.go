@@ -22,6 +22,7 @@ func (l *launcher) serve(ctx context.Context, cfg config.Config) int {
 		Version: version,
 		Environ: os.Environ(),
 		Stdout:  l.stdout,
+		Stderr:  l.stderr,
 		Reload:  signals.reload,
 		Accepted: func() error {
 			if err := l.pids.write(os.Getpid()); err != nil {

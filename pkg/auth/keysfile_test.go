@@ -272,6 +272,25 @@ func TestWatch(t *testing.T) {
 		eventually(t, func() bool { return s.ping(inferenceOld) == http.StatusBadRequest })
 	})
 
+	t.Run("D-TOK-25 a folder that goes away and comes back", func(t *testing.T) {
+		t.Parallel()
+		dir := filepath.Join(t.TempDir(), "keys")
+		put := func(text string) {
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			write(t, filepath.Join(dir, "keys.json"), text)
+		}
+		put(outside)
+		s := start(t, func(c *auth.Config) { c.KeysFile = filepath.Join(dir, "keys.json") })
+		run(t, s)
+		require.NoError(t, os.RemoveAll(dir))
+		eventually(t, func() bool { return count(s.log, "Token keys not reloaded, the old ones stay | ") > 0 })
+		assert.Equal(t, http.StatusOK, s.ping(inferenceOld))
+		put(rotated)
+		eventually(t, func() bool { return s.ping(inferenceOld) == http.StatusBadRequest })
+		write(t, s.cfg.KeysFile, outside) // by the new watch
+		eventually(t, func() bool { return s.ping(inferenceOld) == http.StatusOK })
+	})
+
 	t.Run("a folder that cannot be watched is logged, the keys stay", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, fromOutside(t, outside))

@@ -12,6 +12,10 @@ import (
 // editors and the kubelet change it in several steps.
 const settle = 100 * time.Millisecond
 
+// comeBack is the time between two looks for a folder that was removed or
+// moved away while it was watched.
+const comeBack = time.Second
+
 // Run watches the keys from outside and takes over what changes; a file that
 // breaks the rules is logged and the old keys stay. It returns nil when ctx
 // ends, and at once when there is nothing to watch, or no way to: then Reload
@@ -27,7 +31,7 @@ func (k *Keys) Run(ctx context.Context) error {
 	}
 	defer w.Close() //nolint:errcheck // nothing depends on it any more
 	// The folder, because the file is replaced more often than written.
-	if err := w.Add(filepath.Dir(k.cfg.KeysFile)); err != nil {
+	if err := w.Add(k.folder()); err != nil {
 		k.cfg.Log.Warn().Err(err).Msg("Changes of token_keys_file are only seen on SIGHUP")
 		return nil
 	}
@@ -38,6 +42,8 @@ func (k *Keys) Run(ctx context.Context) error {
 func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
 	due := time.NewTimer(0) // it may have changed since Open
 	defer due.Stop()
+	back := time.NewTimer(comeBack)
+	defer back.Stop()
 	target := k.target()
 	for {
 		select {
@@ -51,6 +57,11 @@ func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
 				target = now
 				due.Reset(settle)
 			}
+		case <-back.C:
+			if len(w.WatchList()) == 0 && w.Add(k.folder()) == nil {
+				due.Reset(settle)
+			}
+			back.Reset(comeBack)
 		case err := <-w.Errors:
 			k.cfg.Log.Warn().Err(err).Msg("Watching token_keys_file")
 			due.Reset(settle) // events may be lost
@@ -61,6 +72,8 @@ func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
 		}
 	}
 }
+
+func (k *Keys) folder() string { return filepath.Dir(k.cfg.KeysFile) }
 
 // target returns the path of the keys file without links; empty: it is missing.
 func (k *Keys) target() string {

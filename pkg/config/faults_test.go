@@ -2,7 +2,9 @@ package config_test
 
 import (
 	"errors"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +12,8 @@ import (
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	limit := len(syscall.RawSockaddrUnix{}.Path) - 1
+	long := strings.Repeat("x", limit)
 	for name, c := range map[string]struct{ line, want string }{
 		"CFG-019 number":             {"job_queue_size=abc", `For input string: "abc" (job_queue_size; an integer from 1 to 2147483647; config.properties)`},
 		"CFG-019 empty number":       {"max_request_size=", `For input string: "" (max_request_size; an integer from 0 to 2147483647; config.properties)`},
@@ -20,6 +24,7 @@ func TestFaults(t *testing.T) {
 		"CFG-021 path":               {"metrics_address=http://127.0.0.1:8080/", "Invalid binding address: http://127.0.0.1:8080/ (metrics_address; config.properties)"},
 		"port of an address":         {"management_address=http://a:65536", "Invalid port number: http://a:65536 (management_address; config.properties)"},
 		"age":                        {"grpc_inference_max_connection_age_ms=0", "max connection age must be positive: 0 (grpc_inference_max_connection_age_ms; config.properties)"},
+		"age that is no number":      {"grpc_inference_max_connection_age_ms=x", `For input string: "x" (grpc_inference_max_connection_age_ms; an integer of at least -9223372036854775808; config.properties)`},
 		"grace":                      {"grpc_management_max_connection_age_grace_ms=-1", "max connection age grace must be non-negative: -1 (grpc_management_max_connection_age_grace_ms; config.properties)"},
 		"threads":                    {"netty_client_threads=-1", "nThreads: -1 (expected: > 0) (netty_client_threads; config.properties)"},
 		"interval":                   {"metric_time_interval=0", "metric_time_interval: 0 is out of range (metric_time_interval; an integer from 1 to 2147483647; config.properties)"},
@@ -28,6 +33,8 @@ func TestFaults(t *testing.T) {
 		"CFG-045 metrics_config":     {"metrics_config=m.yaml", "Failed to load metrics configuration: %s/m.yaml: no such file or directory (metrics_config; config.properties)"},
 		"key files that are missing": {"token_keys_file=k", "token_keys_file: not found: %s/k (token_keys_file; config.properties)"},
 		"choice":                     {"token_refusal_status=403", "token_refusal_status: 403 (token_refusal_status; one of 400, 401; config.properties)"},
+		"CFG-023 socket path":        {"metrics_address=unix:/" + long, "Failed to bind to address: unix:/" + long + ": the path has more than " + strconv.Itoa(limit) + " bytes (metrics_address; config.properties)"},
+		"D-CFG-13 native endpoint":   {"native_plugins=model-ready,pong", "native_plugins: unknown endpoint pong (native_plugins; one of sagemaker-ping, execution-parameters, model-ready; config.properties)"},
 		"level of a logger":          {"log_levels=a=LOUD", "log_levels: a=LOUD is not logger=LEVEL (log_levels; config.properties)"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -109,9 +110,15 @@ func (r *reader) address(key string, role Role) Address {
 		r.resolve(key, a.Host)
 	case !r.bool("use_native_io"):
 		r.refuse(key, "unix domain socket requires use_native_io set to true.")
+	case len(a.Path) > maxSocketPath:
+		r.refuse(key, "Failed to bind to address: "+a.String()+": the path has more than "+strconv.Itoa(maxSocketPath)+" bytes")
 	}
 	return a
 }
+
+// maxSocketPath is the length in bytes of the path of a Unix socket that the
+// system takes, without the zero at its end.
+const maxSocketPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
 // resolve checks that a host to bind to has an address.
 func (r *reader) resolve(key, host string) {
@@ -131,15 +138,15 @@ func (r *reader) grpc(name string) GRPC {
 	}
 	r.resolve(prefix+"_address", g.Host)
 	if key := prefix + "_max_connection_age_ms"; r.isSet(key) {
-		n := r.int(key)
-		if n <= 0 {
+		n, ok := r.number(key)
+		if ok && n <= 0 {
 			r.refuse(key, "max connection age must be positive: "+strconv.FormatInt(n, 10))
 		}
 		g.MaxAge = boundedAge(max(n, 1000)) // as 0.12's transport
 	}
 	if key := prefix + "_max_connection_age_grace_ms"; r.isSet(key) {
-		n := r.int(key)
-		if n < 0 {
+		n, ok := r.number(key)
+		if ok && n < 0 {
 			r.refuse(key, "max connection age grace must be non-negative: "+strconv.FormatInt(n, 10))
 		}
 		g.MaxAgeGrace = boundedAge(n)

@@ -88,6 +88,13 @@ func (r *reader) int(key string) int64 {
 	return n
 }
 
+// number is int that also says whether there is nothing wrong with the text.
+func (r *reader) number(key string) (int64, bool) {
+	before := len(r.faults)
+	n := r.int(key)
+	return n, len(r.faults) == before
+}
+
 // atLeast is int for keys whose smaller values 0.12 took for the least.
 func (r *reader) atLeast(key string, least int64) int64 {
 	n := r.int(key)

@@ -67,6 +67,12 @@ func (r *reader) tempDir() string {
 
 func (r *reader) plugins() Plugins {
 	p := Plugins{Native: r.list("native_plugins"), MaxTransforms: int(r.int("NUM_WORKERS"))}
+	row, _ := Lookup("native_plugins") // in the table
+	for _, word := range p.Native {
+		if !slices.Contains(row.Rule.Values, word) {
+			r.fault(Fault{Key: row.Name, Message: row.Name + ": unknown endpoint " + word, Rule: row.String(), Where: r.set[row.Name].Where})
+		}
+	}
 	for _, text := range []string{r.trimmed("plugins_path"), r.src.Flags.PluginsPath} {
 		for _, path := range filepath.SplitList(text) {
 			if path != "" {

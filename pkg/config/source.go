@@ -165,9 +165,11 @@ func (s *saved) read() error {
 	return nil
 }
 
+// isFile reports whether path leads to a regular file: reading a device or a
+// pipe might never end.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
+	return err == nil && info.Mode().IsRegular()
 }
 
 func isDir(path string) bool {

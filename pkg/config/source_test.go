@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,6 +52,17 @@ func TestSource(t *testing.T) {
 		s.file("env.properties", "which=env")
 		s.env["TS_CONFIG_FILE"] = "env.properties"
 		assert.Equal(t, "env", effective(s.load(), "which"))
+	})
+	t.Run("CFG-004 only regular files are read", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		require.NoError(t, syscall.Mkfifo(s.path("pipe"), 0o600))
+		require.NoError(t, os.Symlink("/dev/zero", s.path("config.properties")))
+		assert.Equal(t, config.Source{}, s.load().Source)
+		for _, path := range []string{"pipe", "/dev/zero"} {
+			s.src.Flags.ConfigFile = path
+			assert.Equal(t, []string{"--ts-config file not found: " + path}, s.faults())
+		}
 	})
 	t.Run("CFG-003 an empty TS_CONFIG_FILE", func(t *testing.T) {
 		t.Parallel()

@@ -114,7 +114,7 @@ var table = []Key{
 	// Other.
 	{"strict_parameters", std, "", Bool, "", "false", Rule{}, Other, "Refuse what TorchServe 0.12 let pass: unknown keys, booleans and parameters without meaning."},
 	{"plugins_path", none, "--plugins-path", Path, "", "", Rule{}, Other, "Directories, jars or patterns of plugins, separated as in PATH."},
-	{"native_plugins", std, "", List, "", "", Rule{}, Other, "Built-in endpoints to open: sagemaker-ping, execution-parameters, model-ready."},
+	{"native_plugins", std, "", List, "", "", oneOf("sagemaker-ping", "execution-parameters", "model-ready"), Other, "Built-in endpoints to open, comma-separated."},
 	{"NUM_WORKERS", none, "", Int, "", "1", from(0), Other, "MaxConcurrentTransforms of the execution-parameters endpoint."},
 	{"vmargs", none, "", Text, "", "", Rule{}, Other, "Options of a Java machine; those -D that concern the server are honored."},
 	{"number_of_netty_threads", std, "", Int, "", "0", from(minInt32), Other, "Accepted, without effect."},

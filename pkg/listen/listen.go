@@ -34,9 +34,9 @@ func Open(ctx context.Context, network, address string, secure *Secure) (net.Lis
 		}
 	}
 	if secure != nil {
-		l = &secureListener{Listener: l, secure: *secure}
+		return &secureListener{Listener: l, secure: *secure}, nil
 	}
-	return l, nil
+	return plainListener{l}, nil
 }
 
 // removeStale deletes the socket of a server that has ended.

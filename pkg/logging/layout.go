@@ -94,13 +94,13 @@ func appendObject(dst []byte, e *entry) []byte {
 		case zerolog.LevelFieldName, zerolog.TimestampFieldName:
 			continue
 		case zerolog.ErrorFieldName:
-			dst = append(dst, `,"error.message"`...)
-		default:
-			dst = append(dst, ',', '"')
-			dst = append(dst, m.key...)
-			dst = append(dst, '"')
+			dst = append(dst, `,"error.message":`...)
+			dst = appendFailure(dst, m.value)
+			continue
 		}
-		dst = append(dst, ':')
+		dst = append(dst, ',', '"')
+		dst = append(dst, m.key...)
+		dst = append(dst, '"', ':')
 		dst = append(dst, m.value...)
 	}
 	return append(dst, '}', '\n')

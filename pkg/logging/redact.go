@@ -1,6 +1,10 @@
 package logging
 
-import "strings"
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
 
 const redacted = "REDACTED"
 
@@ -31,6 +35,36 @@ func appendTarget(dst []byte, target string) []byte {
 		i = to
 	}
 	return appendVisible(dst, target[copied:])
+}
+
+// appendFailure appends the text of an error, a JSON string, without the secrets
+// of the URLs in it, as appendTarget does. A URL ends at the next blank.
+func appendFailure(dst, value []byte) []byte {
+	if len(value) < 2 || value[0] != '"' || !bytes.Contains(value, []byte("://")) {
+		return append(dst, value...)
+	}
+	separator := byte('"')
+	for word := range bytes.SplitSeq(value[1:len(value)-1], []byte{' '}) {
+		dst = appendURL(append(dst, separator), word)
+		separator = ' '
+	}
+	return append(dst, '"')
+}
+
+// appendURL appends a word that may hold a URL.
+func appendURL(dst, word []byte) []byte {
+	from := bytes.Index(word, []byte("://"))
+	for from > 0 && schemeByte(word[from-1]) {
+		from--
+	}
+	if from < 0 {
+		return append(dst, word...)
+	}
+	const parameter = "?url="
+	dst = append(dst, word[:from]...)
+	at := len(dst)
+	dst = appendTarget(dst, parameter+string(word[from:]))
+	return slices.Delete(dst, at, at+len(parameter))
 }
 
 // parameter is what nameAt found: a name of interest with its '=', or nothing.

@@ -1,11 +1,16 @@
 package logging
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTarget(t *testing.T) {
@@ -36,6 +41,30 @@ func TestTarget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			assert.Equal(t, c.want, string(appendTarget(nil, c.target)))
+		})
+	}
+}
+
+func TestFailureText(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"no URL":              {"open a b: sig=1", "open a b: sig=1"},
+		"nothing secret":      {"from: http://h/a.mar?x=1: refused", "from: http://h/a.mar?x=1: refused"},
+		"user and signature":  {"from: http://me:pass@h/a.mar?a=1&X-Amz-Signature=abc: dial: refused", "from: http://REDACTED@h/a.mar?a=1&X-Amz-Signature=REDACTED dial: refused"},
+		"the last word":       {"no http://me@h/?sig=abc", "no http://REDACTED@h/?sig=REDACTED"},
+		"the only word":       {"ftp://me:pass@h", "ftp://REDACTED@h"},
+		"in quotes, and more": {"Get \"https://me@h/\": to  file:///a and http://h?token=x", "Get \"https://REDACTED@h/\": to  file:///a and http://h?token=REDACTED"},
+	} {
+		t.Run("D-MGT-1 "+name, func(t *testing.T) {
+			t.Parallel()
+			var b bytes.Buffer
+			logger := zerolog.New(&b)
+			logger.Warn().Err(errors.New(c.text)).Msg("m")
+			assert.Equal(t, "m\n"+c.want+"\n", string(appendBody(nil, b.Bytes())))
+			var object map[string]any
+			line := appendObject(nil, &entry{members: b.Bytes()})
+			require.NoError(t, json.Unmarshal(line, &object), "%s", line)
+			assert.Equal(t, c.want, object["error.message"])
 		})
 	}
 }

@@ -208,7 +208,7 @@ func (e *edge) askModel(w http.ResponseWriter, r *http.Request, ref model.Ref, s
 		Created: time.Now(),
 	}
 	if err := e.deps.Predictor.Submit(r.Context(), j); err != nil {
-		return job.Reply{}, busy(err, ref, ref.Version != "", refusedDescribe)
+		return job.Reply{}, busy(err, ref, false, refusedDescribe) // no version in the text: MGT §6.1
 	}
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
 	if limit := s.Settings.Timeouts.Response; limit > 0 {

@@ -194,6 +194,13 @@ func TestDescribeCustomized(t *testing.T) {
 		assert.Equal(t, failure("503", "ServiceUnavailableException",
 			`Model \"noop\" has no worker to serve describe request. Please use scale workers API to add workers.`), body)
 	})
+	t.Run("MGT-051 the text names no version", func(t *testing.T) {
+		t.Parallel()
+		h := rest.Management(config(), rest.Deps{Predictor: refusing(fault.New(fault.Busy, "")), Catalog: catalog{status: &model.Status{}}, Log: zerolog.Nop()})
+		w := call(t, h, request{method: "GET", target: "/models/noop/2.0?customized=true"})
+		assert.Equal(t, 503, w.Code)
+		assert.Contains(t, w.Body.String(), `"Model \"noop\" has no worker to serve describe request.`)
+	})
 	t.Run("a worker that dies", func(t *testing.T) {
 		t.Parallel()
 		code, _, body := ask(failing(&fault.Error{Kind: fault.Worker, Status: 500, Message: "Worker died."}))

@@ -13,28 +13,32 @@ const bodyName = "body"
 
 // bodyParameters returns the inputs that a body holds (INF §6.1). Their values
 // are slices of body wherever nothing had to be decoded. A form that yields no
-// field is handed on raw (INF-D12): curl -d sends any text as a form.
+// field is handed on raw (INF-D12): curl -d sends any text as a form; an empty
+// one has no parameters, as in 0.12.
 func bodyParameters(contentType string, body []byte) ([]job.Parameter, error) {
 	mime, rest, _ := strings.Cut(contentType, ";")
 	mime = strings.TrimSpace(mime)
 	var fields []job.Parameter
 	var err error
+	decoded := true
 	switch {
 	case strings.EqualFold(mime, "multipart/form-data"):
 		boundary, found := attribute(rest, "boundary")
 		if found && boundary == "" {
 			return nil, fault.New(fault.BadRequest, "Needs a boundary value")
 		}
-		if found {
+		if decoded = found; found {
 			fields, err = multipart(body, boundary)
 		}
 	case strings.EqualFold(mime, "application/x-www-form-urlencoded"):
 		fields, err = form(body)
+	default:
+		decoded = false
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(fields) == 0 {
+	if len(fields) == 0 && (!decoded || len(body) > 0) {
 		fields = []job.Parameter{{Name: bodyName, ContentType: mime, Value: body}}
 	}
 	return fields, nil

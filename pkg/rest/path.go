@@ -40,10 +40,10 @@ func normalPath(r *http.Request) (path string, changed bool, err error) {
 			return "", false, fault.Wrap(fault.BadRequest, "", err)
 		}
 	}
-	if path == "*" || path == "" {
+	if r.Method == http.MethodOptions && path == "*" || path == "" && r.Method != http.MethodConnect {
 		path = "/"
 	}
-	if path[0] != '/' {
+	if path == "" || path[0] != '/' {
 		return "", false, fault.New(fault.BadRequest, "Invalid HTTP message.")
 	}
 	path = strings.TrimRight(path, "/")

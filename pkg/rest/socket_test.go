@@ -210,6 +210,19 @@ func TestConnections(t *testing.T) {
 		root := dial(t, listen(t, h)).send("OPTIONS / HTTP/1.1\r\nHost: h\r\n\r\n").response("OPTIONS")
 		assert.Equal(t, root.code, star.code)
 	})
+	for name, target := range map[string]string{
+		"CONNECT":          "CONNECT h:80 HTTP/1.1",
+		"an HTTP/2 client": "PRI * HTTP/2.0",
+		"a star":           "GET * HTTP/1.1",
+	} {
+		t.Run("a target that is no path: "+name, func(t *testing.T) {
+			t.Parallel()
+			method, _, _ := strings.Cut(target, " ")
+			r := dial(t, listen(t, inference(echo()))).send(target + "\r\nHost: h\r\n\r\n").response(method)
+			assert.Equal(t, 400, r.code)
+			assert.Contains(t, r.body, "Invalid HTTP message.")
+		})
+	}
 }
 
 func TestSizeLimit(t *testing.T) {

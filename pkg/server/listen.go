@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -20,8 +22,11 @@ const (
 	roleMetrics    = "Metrics"
 )
 
-// bind opens all listeners; nothing answers on them yet.
+// bind opens all listeners; nothing answers on them yet. It comes before the
+// steps that others can see: a start that finds its addresses taken must leave
+// the key file alone, which may be that of the server that has them.
 func (s *Server) bind(ctx context.Context) error {
+	s.undo.push("addresses", s.release)
 	for _, d := range s.plan() {
 		secure, err := s.secure(d.address)
 		if err != nil {
@@ -31,7 +36,7 @@ func (s *Server) bind(ctx context.Context) error {
 		if err != nil {
 			return &fault.Error{
 				Op: "Failed to bind to address", Subject: d.address.String(), Err: err,
-				Hint: s.remedy(d),
+				Hint: s.remedy(d, err),
 			}
 		}
 		s.doors = append(s.doors, d)
@@ -39,41 +44,72 @@ func (s *Server) bind(ctx context.Context) error {
 	return nil
 }
 
-// remedy says what to do about an address that is taken.
-func (s *Server) remedy(d *door) string {
+// release closes the listeners of a start that fails before they have a server.
+func (s *Server) release(context.Context) error {
+	errs := make([]error, 0, len(s.doors))
+	for _, d := range s.doors {
+		errs = append(errs, ignoreClosed(d.listener.Close()))
+	}
+	return errors.Join(errs...)
+}
+
+// furnish puts the handlers behind the doors.
+func (s *Server) furnish(context.Context) error {
+	edges := s.edges()
+	for _, d := range s.doors {
+		switch {
+		case d.role == roleMetrics:
+			d.server.Handler = edges.metrics
+		case d.role == roleManagement:
+			d.server.Handler = edges.management
+		case s.cfg.Listen.Inference.Same(s.cfg.Listen.Management):
+			d.server.Handler = edges.combined
+		default:
+			d.server.Handler = edges.inference
+		}
+	}
+	return nil
+}
+
+// remedy says what to do about an address that cannot be had for the reason
+// err.
+func (s *Server) remedy(d *door, err error) string {
 	key := strings.ToLower(d.role) + "_address"
 	for _, other := range s.doors {
 		if other.address.Same(d.address) {
 			return key + " must differ from " + strings.ToLower(other.role) + "_address"
 		}
 	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return "change " + key
+	}
 	return "stop what uses it or change " + key
 }
 
 // plan lists the listeners that the configuration asks for.
 func (s *Server) plan() []*door {
-	l, edges := s.cfg.Listen, s.edges()
-	doors := []*door{{role: roleInference, address: l.Inference, server: s.httpServer(edges.inference)}}
-	if l.Inference.Same(l.Management) {
-		doors[0].server.Handler = edges.combined
-	} else {
-		doors = append(doors, &door{role: roleManagement, address: l.Management, server: s.httpServer(edges.management)})
+	l := s.cfg.Listen
+	doors := []*door{{role: roleInference, address: l.Inference}}
+	if !l.Inference.Same(l.Management) {
+		doors = append(doors, &door{role: roleManagement, address: l.Management})
 	}
 	if s.cfg.Metrics.API {
-		doors = append(doors, &door{role: roleMetrics, address: l.Metrics, server: s.httpServer(edges.metrics)})
+		doors = append(doors, &door{role: roleMetrics, address: l.Metrics})
+	}
+	for _, d := range doors {
+		d.server = s.httpServer()
 	}
 	return doors
 }
 
-// httpServer returns an HTTP server for h; HTTP/2 is on over TLS, and without
-// TLS by setting only.
-func (s *Server) httpServer(h http.Handler) *http.Server {
+// httpServer returns an HTTP server that has no handler yet; HTTP/2 is on over
+// TLS, and without TLS by setting only.
+func (s *Server) httpServer() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(s.cfg.HTTP.H2C)
 	return &http.Server{
-		Handler:           h,
 		ReadHeaderTimeout: s.cfg.HTTP.HeaderTimeout,
 		IdleTimeout:       s.cfg.HTTP.IdleTimeout,
 		MaxHeaderBytes:    maxHeader,

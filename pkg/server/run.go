@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -43,7 +44,7 @@ func (s *Server) serveUntil(ctx context.Context) error {
 	s.loadModels(ctx)
 	failed := make(chan error, len(s.doors)) // one failure per listener: nobody waits to say it
 	s.serve(failed)
-	s.logs.Announce("Model server started.")
+	s.announce("Model server started.")
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,6 +57,16 @@ func (s *Server) serveUntil(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// announce writes a line that scripts wait for to standard output, whether the
+// log goes there or not.
+func (s *Server) announce(line string) {
+	if s.cfg.Logs.Console {
+		s.logs.Announce(line) // in order with the log
+		return
+	}
+	_, _ = fmt.Fprintln(s.deps.Stdout, line) // a closed output is no reason to end
 }
 
 // stop is what the package comment says under Stop; ctx is not ended.

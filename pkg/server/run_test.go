@@ -67,6 +67,19 @@ func TestLife(t *testing.T) {
 	})
 }
 
+// TestConsole: scripts wait for one line, wherever the log goes.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	t.Run("CFG-052 without a log on the console", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, "log_console=false")
+		r := s.run()
+		s.out.await(t, "Model server started.")
+		r.stopped()
+		assert.Equal(t, "Model server started.\n", s.out.String())
+	})
+}
+
 // gatedSite has a model whose workers wait at the gate with each batch.
 func gatedSite(t *testing.T, then workertest.Do, lines ...string) (*site, *workertest.Gate) {
 	t.Helper()

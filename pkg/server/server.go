@@ -95,7 +95,7 @@ func New(ctx context.Context, cfg config.Config, d Deps) (*Server, error) {
 // build takes the steps of a start in the order of CLI §7.
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLogs, s.warnOfLater, s.openKeys, s.findPlugins, s.openWorkDir, s.makeService, s.bind, s.greet,
+		s.openLogs, s.warnOfLater, s.bind, s.openKeys, s.findPlugins, s.openWorkDir, s.makeService, s.furnish, s.greet,
 	} {
 		if err := step(ctx); err != nil {
 			return err

@@ -45,6 +45,10 @@ func TestStartFails(t *testing.T) { //nolint:paralleltest // see above
 			prepare: func(s *site) { s.file("tmp/models", "") },
 			says:    []string{"prepare work directory", "TEMP"},
 		},
+		"D-CFG-19 folder of a socket": {
+			line: "metrics_address=unix:/nowhere/x.sock",
+			says: []string{"Failed to bind to address: unix:/nowhere/x.sock: ", "no such file or directory (change metrics_address)"},
+		},
 		"certificate": {
 			line: "metrics_address=https://127.0.0.1:0\nprivate_key_file=k.pem\ncertificate_file=k.pem",
 			prepare: func(s *site) {
@@ -65,14 +69,19 @@ func TestStartFails(t *testing.T) { //nolint:paralleltest // see above
 		})
 	}
 	for _, key := range []string{"inference", "management", "metrics"} {
-		t.Run("CFG-025 port in use: "+key, func(t *testing.T) {
+		t.Run("CFG-025 D-TOK-3 port in use: "+key, func(t *testing.T) {
 			s := newSite(t)
+			const theirs = "keys of the server that has the port"
+			s.file("key_file.json", theirs)
 			address := taken(t)
 			s.lines = append(s.lines, key+"_address="+address)
 			err := s.refused()
 			require.ErrorContains(t, err, "Failed to bind to address: "+address+": ")
 			assert.ErrorContains(t, err, "(stop what uses it or change "+key+"_address)")
 			assert.Contains(t, s.out.String(), "Failed to bind to address: "+address)
+			keys, err := os.ReadFile(s.path("key_file.json"))
+			require.NoError(t, err)
+			assert.Equal(t, theirs, string(keys))
 		})
 	}
 	t.Run("CFG-025 the metrics listener at the address of another", func(t *testing.T) {

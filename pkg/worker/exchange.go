@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -71,7 +72,9 @@ func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error
 		for _, j := range jobs {
 			j.Fail(failure)
 		}
-		return false, nil
+		// What a handler still says after an intermediate failure must not
+		// answer the next batch.
+		return slices.ContainsFunc(r.Items, unfinished), nil
 	}
 	for i := range r.Items {
 		item := &r.Items[i]
@@ -91,6 +94,11 @@ func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error
 		}
 	}
 	return false, nil
+}
+
+func unfinished(i wire.Item) bool {
+	_, more := i.Streaming()
+	return more
 }
 
 // deliverItem hands one item to its job and reports whether more will follow.

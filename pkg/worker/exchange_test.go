@@ -176,6 +176,14 @@ func TestStreams(t *testing.T) {
 		assert.True(t, jobs[0].Done())
 		serves(t, w)
 	})
+	t.Run("what follows a piece that fails does not answer the next batch", func(t *testing.T) {
+		t.Parallel()
+		w := scripted(t, nil, workertest.Action{Do: workertest.Stream, N: 3, Code: 500, Pause: 20 * time.Millisecond}, workertest.Action{})
+		jobs, streams := batchOf("a")
+		require.NoError(t, w.Exchange(jobs))
+		assert.Equal(t, 500, fault.Status(workertest.Failure(t, streams[0])))
+		serves(t, w)
+	})
 	t.Run("SCH-014 each message has its own time", func(t *testing.T) {
 		t.Parallel()
 		w := scripted(t, func(c *worker.Config) { c.Settings.Timeouts.Response = time.Second }, workertest.Action{Do: workertest.Stream, N: 5, Pause: 300 * time.Millisecond})

@@ -98,7 +98,7 @@ func TestArchiveForms(t *testing.T) {
 			assert.Equal(t, map[string]any{"key": "value"}, w.Config, "MAR-107")
 			files := names(t, w.Properties.ModelDir)
 			assert.Subset(t, files, []string{"MAR-INF", "deep", "handler.py", "model-config.yaml"})
-			assert.FileExists(t, filepath.Join(w.Properties.ModelDir, "deep/er/file.txt"))
+			assert.FileExists(t, filepath.Join(w.Properties.ModelDir, "deep", "er", "file.txt"))
 			assert.Equal(t, location, l.describe(t, a.Name).URL, "MAR-058")
 			require.Equal(t, http.StatusOK, l.manage(t, "DELETE", "/models/"+a.Name).Status)
 			assert.NoDirExists(t, w.Properties.ModelDir, "MAR-066")
@@ -246,7 +246,8 @@ func TestHandlerForms(t *testing.T) {
 		"MAR-116 a function that is not there":         {"h.py:nothing", map[string]string{"h.py": class}, "class"},
 		"MAR-117 a function is called with None first": {"h", map[string]string{"h.py": function}, "None"},
 		"MAR-122 the folder of the model is importable": {
-			"h", map[string]string{"h.py": "import beside\ndef handle(data, context):\n    return data and [open('file.txt').read() + beside.TEXT]\n", "beside.py": "TEXT = ' beside'", "file.txt": "here"},
+			"h",
+			map[string]string{"h.py": "import beside\ndef handle(data, context):\n    return data and [open('file.txt').read() + beside.TEXT]\n", "beside.py": "TEXT = ' beside'", "file.txt": "here"},
 			"here beside",
 		},
 	} {

@@ -34,6 +34,7 @@ func TestHandlerFailures(t *testing.T) {
 		"fail/prediction/422": {"INF-113 WRK-023", "refused by the model", 422},
 		"fail/prediction/404": {"INF-113 WRK-023", "refused by the model", 404},
 		"fail/prediction/413": {"INF-114", "refused by the model", 507},
+		"fail/prediction/200": {"INF-113", "refused by the model", 500},
 		"fail/prediction/999": {"INF-113", "refused by the model", 500},
 		"fail/memory":         {"INF-115 WRK-022", "Out of resources", 507},
 		"fail/cuda":           {"INF-115 WRK-022", "Out of resources", 507},

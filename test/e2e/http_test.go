@@ -20,16 +20,17 @@ func TestMalformed(t *testing.T) {
 	to := path("lab", "echo")
 	const invalid = "\r\n\r\n{\n  \"code\": 400,\n  \"type\": \"BadRequestException\",\n  \"message\": \"Invalid HTTP message.\"\n}\n"
 	for name, request := range map[string]string{
-		"INF-013 a request line that is none":   "nonsense\r\n\r\n",
-		"INF-013 a protocol that is none":       "GET /ping NONSENSE\r\nHost: h\r\n\r\n",
-		"INF-013 a header that is none":         "GET /ping HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
-		"INF-013 a blank before the colon":      "GET /ping HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
-		"INF-014 two lengths":                   "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-		"INF-014 a length that is none":         "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
-		"INF-014 a negative length":             "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
-		"INF-013 a chunk size that is none":     "POST " + to + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"INF-013 more headers than may be read": "GET /ping HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
-		"INF-013 a request line without end":    "GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: h\r\n\r\n",
+		"INF-013 a request line that is none":     "nonsense\r\n\r\n",
+		"INF-013 a protocol that is none":         "GET /ping NONSENSE\r\nHost: h\r\n\r\n",
+		"INF-013 a header that is none":           "GET /ping HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
+		"INF-013 a blank before the colon":        "GET /ping HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
+		"INF-014 two lengths":                     "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+		"INF-014 a length that is none":           "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+		"INF-014 a negative length":               "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+		"INF-013 a chunk size that is none":       "POST " + to + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"INF-013 more headers than may be read":   "GET /ping HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
+		"INF-013 a request line without end":      "GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: h\r\n\r\n",
+		"no Host, decided otherwise than in 0.12": "GET /ping HTTP/1.1\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -40,11 +41,6 @@ func TestMalformed(t *testing.T) {
 			assert.True(t, strings.HasSuffix(answer, invalid), "%.300s", answer)
 		})
 	}
-	t.Run("INF-018 no Host", func(t *testing.T) {
-		t.Parallel()
-		answer := l.In(t).Raw(e2etest.Inference, "GET /ping HTTP/1.1\r\nConnection: close\r\n\r\n")
-		assert.True(t, strings.HasPrefix(answer, "HTTP/1.1 200 "), "%s", answer)
-	})
 }
 
 // TestMessages says unusual things to a listener.
@@ -76,6 +72,15 @@ func TestMessages(t *testing.T) {
 		assert.Len(t, ids, 4)
 		assert.Regexp(t, "(?s)\r\n\r\none.*Healthy.*\r\n\r\nthree.* 404 ", all)
 	})
+	t.Run("INF-020 a slow reader gets all of the answer on a connection that is closed", func(t *testing.T) {
+		t.Parallel()
+		body := strings.Repeat("x", 5<<20)
+		l := newLab(t)
+		c := l.conversation(t, post(path("lab", "status/500"), body))
+		l.AwaitLog("access_log.log", path("lab", "status/500"))
+		assert.Regexp(t, `(?is)^HTTP/1.1 500 .*\r\nconnection: close\r\n`, c.head())
+		assert.True(t, body == c.rest())
+	})
 	t.Run("INF-D4 who asks for it gets its connection closed", func(t *testing.T) {
 		t.Parallel()
 		for _, request := range []string{"GET /ping HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", "GET /ping HTTP/1.0\r\n\r\n"} {
@@ -87,6 +92,7 @@ func TestMessages(t *testing.T) {
 		t.Parallel()
 		assert.Len(t, l.In(t).ask("echo", strings.Repeat("x", 1000)).Body, 1000)
 		assert.Equal(t, http.StatusRequestEntityTooLarge, l.In(t).ask("echo", strings.Repeat("x", 1001)).Status)
+		assert.Regexp(t, `(?s)^HTTP/1.1 413 .*\r\n\r\n$`, l.conversation(t, post(to, strings.Repeat("x", 5000))).rest(), "no reset")
 		chunked := "POST " + to + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
 		for size, status := range map[int]int{1000: 200, 1001: 413} {
 			answer := l.In(t).Raw(e2etest.Inference, fmt.Sprintf("%s%x\r\n%s\r\n0\r\n\r\n", chunked, size, strings.Repeat("x", size)))
@@ -163,6 +169,15 @@ func TestCORS(t *testing.T) {
 		reply := s.In(t).Do(call)
 		assert.Equal(t, []string{"*"}, reply.Header["Access-Control-Allow-Origin"])
 		assert.Equal(t, []string{"X-A"}, reply.Header["Access-Control-Allow-Headers"])
+	})
+	t.Run("INF-135 without a key, and with a wrong one", func(t *testing.T) {
+		t.Parallel()
+		for _, path := range []string{"/ping", "/predictions/lab", "/none"} {
+			for _, key := range []string{"", "wrong"} {
+				assertFailure(t, s.In(t).Get(e2etest.Inference, path, key), 400, "InvalidKeyException",
+					"Token Authorization failed. Token either incorrect, expired, or not provided correctly")
+			}
+		}
 	})
 	t.Run("INF-134 a preflight needs no key", func(t *testing.T) {
 		t.Parallel()

@@ -143,13 +143,16 @@ func (p *pending) unanswered() {
 	}
 }
 
-// awaitHeld waits until a handler waits at a gate.
-func (l lab) awaitHeld(t *testing.T, gate string) {
+// awaitHeld waits until a handler waits at a gate, and returns the number of its
+// process.
+func (l lab) awaitHeld(t *testing.T, gate string) (pid int) {
 	t.Helper()
 	l.In(t).Await("a handler at gate "+gate, func() bool {
-		_, err := os.Stat(filepath.Join(l.gates, gate+".held"))
-		return err == nil
+		content, _ := os.ReadFile(filepath.Join(l.gates, gate+".held")) // there is none yet, or an empty one
+		pid, _ = strconv.Atoi(string(content))
+		return pid != 0
 	})
+	return pid
 }
 
 // open opens a gate.
@@ -191,6 +194,7 @@ type described struct {
 	Startup       int               `json:"startupTimeout"`
 	Retry         int               `json:"maxRetryTimeoutInSec"`
 	ClientTimeout int               `json:"clientTimeoutInMills"`
+	ParallelLevel int               `json:"parallelLevel"`
 	DeviceType    string            `json:"deviceType"`
 	JobTicket     bool              `json:"useJobTicket"`
 	AtStartup     bool              `json:"loadedAtStartup"`

@@ -158,7 +158,8 @@ func TestModelConfig(t *testing.T) {
 	}{
 		"MAR-090 the keys of the server": {
 			"batchSize: 3\nmaxBatchDelay: 4\nresponseTimeout: 5\nstartupTimeout: 6\nmaxRetryTimeoutInSec: 7\nclientTimeoutInMills: 8000\nuseJobTicket: true\njobQueueSize: 9\ndeviceType: CPU\n", "",
-			described{BatchSize: 3, BatchDelay: 4, Response: 5, Startup: 6, Retry: 7, ClientTimeout: 8000, JobTicket: true}, "",
+			described{BatchSize: 3, BatchDelay: 4, Response: 5, Startup: 6, Retry: 7, ClientTimeout: 8000, JobTicket: true},
+			"",
 		},
 		"MAR-105 an empty file":                       {"# nothing\n", "", described{}, ""},
 		"MAR-106 no YAML":                             {"a: [\n", "", described{}, "Failed to parse model config file model-config.yaml"},
@@ -167,6 +168,7 @@ func TestModelConfig(t *testing.T) {
 		"MAR-094 numbers and booleans of YAML 1.1":    {"batchSize: 0x1F\nmaxBatchDelay: 010\nresponseTimeout: 1_000\nuseJobTicket: yes\n", "", described{BatchSize: 31, BatchDelay: 8, Response: 1000, JobTicket: true}, ""},
 		"MAR-096 no such device":                      {"deviceType: neuron\n", "", described{}, "Invalid DeviceType:neuron"},
 		"MAR-096 a device that is not there":          {"deviceType: GPU\n", "", described{}, ""},
+		"MAR-098 SCH-068 a level without a type":      {"parallelLevel: 4\n", "", described{}, ""},
 		"MAR-097 a device number that is not there":   {"deviceIds: [7]\n", "", described{}, "Invalid deviceId:7, ignore deviceIds list"},
 		"MGT-033 MAR-103 SCH-074 time-outs of a call": {"batchSize: 2\n", "response_timeout=44&startup_timeout=55", described{BatchSize: 2, Response: 44, Startup: 55}, ""},
 		"MGT-033 MAR-103 a call beats the archive":    {"responseTimeout: 33\n", "response_timeout=7", described{Response: 7}, ""},
@@ -188,7 +190,7 @@ func TestModelConfig(t *testing.T) {
 			want.BatchDelay = max(want.BatchDelay, 0)
 			assert.Equal(t, want, described{
 				BatchSize: got.BatchSize, BatchDelay: got.BatchDelay, Response: got.Response, Startup: got.Startup,
-				Retry: got.Retry, ClientTimeout: got.ClientTimeout, JobTicket: got.JobTicket,
+				Retry: got.Retry, ClientTimeout: got.ClientTimeout, JobTicket: got.JobTicket, ParallelLevel: got.ParallelLevel,
 			})
 			assert.Equal(t, "cpu", got.DeviceType)
 			if c.log != "" {

@@ -140,7 +140,9 @@ func TestFailedRegistration(t *testing.T) {
 		assertStatus(t, l.manage(t, "POST", "/models?initial_workers=1&synchronous=false&url="+a.Write(t, l.Store)), 202, textAccepted)
 		assert.Len(t, l.describe(t, "moody").Workers, 1)
 		l.In(t).AwaitLog("model_log.log", "AssertionError: not in the mood")
-		assert.Contains(t, l.manage(t, "GET", "/models/moody").Body, "not in the mood")
+		l.In(t).Await("the reason", func() bool {
+			return strings.Contains(l.Manage(http.MethodGet, "/models/moody").Body, "not in the mood")
+		})
 		waiting := l.begin(t, e2etest.Call{Method: http.MethodPost, To: e2etest.Inference, Path: "/predictions/moody"})
 		require.NoError(t, os.WriteFile(filepath.Join(l.gates, "mood"), nil, 0o600))
 		assert.Equal(t, "served", waiting.answer().Body)
@@ -234,7 +236,7 @@ func TestDescribe(t *testing.T) {
 		assert.True(t, json.Valid([]byte(shaped.Body)))
 		l.In(t).AwaitLog("ts_log.log", "Customized metadata should be a dictionary.")
 		assertFailure(t, l.manage(t, "GET", "/models/lab/2.0?customized=true"), 503, "ServiceUnavailableException",
-			`Model "lab" Version 2.0" has no worker to serve describe request. Please use scale workers API to add workers.`)
+			`Model "lab" has no worker to serve describe request. Please use scale workers API to add workers.`)
 		register(t, l.Server, "url=lab.mar&model_name=idle&initial_workers=0")
 		assertFailure(t, l.manage(t, "GET", "/models/idle?customized=true"), 503, "ServiceUnavailableException",
 			`Model "idle" has no worker to serve describe request. Please use scale workers API to add workers.`)
@@ -244,7 +246,7 @@ func TestDescribe(t *testing.T) {
 		l.model(t, "silent", "response_timeout=1")
 		l.hold(t, "silent", "silent")
 		assertFailure(t, l.manage(t, "GET", "/models/silent?customized=true"), 500, "InternalServerException",
-			"Failed to get customized model matadata.") //nolint:misspell // as 0.12 has it
+			"Failed to get customized model matadata.")
 	})
 }
 

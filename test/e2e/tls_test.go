@@ -93,7 +93,6 @@ func TestTLS(t *testing.T) {
 			l := newLab(t, e2etest.Properties(append(properties, "inference_address=HTTPS://127.0.0.1:{inference}")...))
 			address := l.Address(e2etest.Inference)
 			for version, suite := range map[uint16]uint16{tls.VersionTLS12: tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS13: 0} {
-				//nolint:gosec // G402: the version that 0.12 has
 				c := client(t, &http.Transport{TLSClientConfig: &tls.Config{
 					RootCAs: one.pool(), MinVersion: version, MaxVersion: version, CipherSuites: []uint16{suite},
 				}})
@@ -112,7 +111,6 @@ func TestTLS(t *testing.T) {
 	t.Run("CFG-028 without anything there is a certificate for the run", func(t *testing.T) {
 		t.Parallel()
 		l := newLab(t, e2etest.Properties("inference_address=https://127.0.0.1:{inference}"))
-		//nolint:gosec // G402: nobody can know the certificate
 		c := client(t, &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}})
 		status, _ := fetch(t, c, http.MethodGet, "https://"+l.Address(e2etest.Inference)+"/ping", "")
 		assert.Equal(t, http.StatusOK, status)

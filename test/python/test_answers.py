@@ -68,6 +68,9 @@ REFUSALS = {
     "PYB-050 code is None": ("raise PredictionException('x', None)", 500, "x", "Prediction error"),
     "PYB-050 code is negative": ("raise PredictionException('x', -1)", 500, "x", "Prediction error"),
     "PYB-050 code is huge": ("raise PredictionException('x', 1 << 40)", 500, "x", "Prediction error"),
+    "code means success": ("raise PredictionException('x', 200)", 500, "x", "Prediction error"),
+    "code means no failure": ("raise PredictionException('x', 304)", 500, "x", "Prediction error"),
+    "code that HTTP does not know": ("raise PredictionException('x', 999)", 500, "x", "Prediction error"),
     "PYB-050 message is no text": ("raise PredictionException(7, 400)", 400, "7", "Prediction error"),
     "PYB-050 message with a surrogate": ("raise PredictionException('\\ud800', 400)", 400, "?", "Prediction error"),
     "PYB-043 WRK-024 tuple": (

@@ -126,7 +126,9 @@ def refusal(error: BaseException) -> Refusal:
         return OUT_OF_RESOURCES
     if isinstance(error, PredictionException):
         logger.error("Prediction error", exc_info=error)
-        return _status(error.error_code), str(error.message)
+        code = _status(error.error_code)
+        # A code that means no failure would be taken for an answer (INF-D21).
+        return code if 400 <= code <= 599 else 500, str(error.message)
     if is_out_of_memory(error):
         logger.error("CUDA out of memory", exc_info=error)
         return OUT_OF_RESOURCES

@@ -1,6 +1,7 @@
 package workertest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -215,11 +216,11 @@ func (f *fake) infer(a Action, batch []wire.Request) error {
 
 func (f *fake) stream(a Action, batch []wire.Request) error {
 	for n := range a.N {
-		next := "true"
+		next, code := "true", cmp.Or(a.Code, 200)
 		if n == a.N-1 {
-			next = "false"
+			next, code = "false", 200
 		}
-		r := wire.Response{Code: 200, Message: "Prediction success"}
+		r := wire.Response{Code: code, Message: "Prediction success"}
 		for _, q := range batch {
 			item := wire.Item{RequestID: q.ID, Status: 200, Body: []byte(strconv.Itoa(n))}
 			if a.Do == Stream || n < a.N-1 {

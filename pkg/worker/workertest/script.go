@@ -29,7 +29,7 @@ const (
 	Fail     Do = "fail"     // L, I: answer with Code and Text
 	Item     Do = "item"     // I: each request gets status Code, body Text and the headers of Action
 	Reverse  Do = "reverse"  // I: as Echo, items in reverse order
-	Stream   Do = "stream"   // I: N pieces "0", "1" …, the last with ts_stream_next: false
+	Stream   Do = "stream"   // I: N pieces "0", "1" …, with Code, the last with ts_stream_next: false
 	Trail    Do = "trail"    // I: as Stream, but the last without the header (WRK-D10)
 	Short    Do = "short"    // I: as Echo, the last item missing
 	Stranger Do = "stranger" // I: an item that nobody asked for

@@ -1,7 +1,6 @@
 """Does with a request what its path asks for: POST /predictions/lab/1.0/VERB/ARGUMENT...; without a verb it echoes."""
 
 import itertools
-import json
 import logging
 import os
 import pathlib
@@ -24,8 +23,9 @@ class Call:
         self.at = at
         self.row = row
         self.size = size
-        path = context.get_request_header(at, "url_path") or "echo"
-        self.verb, *self.arguments = path.split("/")
+        words: List[str] = (context.get_request_header(at, "url_path") or "echo").split("/")
+        self.verb = words[0]
+        self.arguments = words[1:]
 
     @property
     def body(self) -> Any:
@@ -107,9 +107,9 @@ def kind(call: Call) -> Any:
     }[call.arguments[0]]
 
 
-def status(call: Call) -> str:
+def status(call: Call) -> Any:
     call.context.set_response_status(int(call.arguments[0]), "Phrase", call.at)
-    return "with status"
+    return echo(call) or "with status"
 
 
 def headers(call: Call) -> str:
@@ -143,9 +143,9 @@ def sleep(_call: Call) -> Any:
 
 
 def wait_at(gate: str) -> None:
-    """Say by a file that we wait, and go on when there is another one."""
+    """Say who waits by a file, and go on when there is another one."""
     path = pathlib.Path(os.environ["LAB"], gate)
-    path.with_suffix(".held").touch()
+    path.with_suffix(".held").write_text(str(os.getpid()))
     while not path.with_suffix(".open").exists():
         time.sleep(0.005)
 
