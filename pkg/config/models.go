@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -190,19 +189,16 @@ func emptySnapshot(state string) bool {
 	return json.Unmarshal([]byte(state), &s) == nil && s.ModelCount <= 0
 }
 
-// allowedURLs compiles the patterns. Elements are not trimmed, as in 0.12: a
-// blank at an edge belongs to the pattern.
+// allowedURLs compiles the patterns. Blanks around them do not count: no URL has
+// them (D-MGT-14).
 func (r *reader) allowedURLs() []*regexp.Regexp {
 	const key = "allowed_urls"
 	var all []*regexp.Regexp
 	for text := range strings.SplitSeq(r.text(key), ",") {
-		re, err := compileWhole(text, "i")
+		re, err := compileWhole(strings.TrimSpace(text), "i")
 		if err != nil {
 			r.refuse(key, err.Error())
 			continue
-		}
-		if text != strings.TrimSpace(text) {
-			r.lax(key, "allowed_urls: the blanks of "+strconv.Quote(text)+" must be in the URL")
 		}
 		all = append(all, re)
 	}

@@ -204,3 +204,12 @@ func TestModels(t *testing.T) {
 		assert.Contains(t, with(t, "blacklist_env_vars=(").faults()[0], "Invalid configuration: ")
 	})
 }
+
+func TestAllowedURLs(t *testing.T) {
+	t.Parallel()
+	allowed := with(t, "allowed_urls=https://a/.* , https://b/.*").load().Models.Fetch.Allowed
+	require.Len(t, allowed, 2)
+	assert.True(t, allowed[0].MatchString("https://a/x.mar"), "blanks around a pattern do not count")
+	assert.True(t, allowed[1].MatchString("HTTPS://b/x.mar"))
+	assert.False(t, allowed[1].MatchString("https://b/"+"x.mar\nhttps://c"), "a pattern matches the whole URL")
+}

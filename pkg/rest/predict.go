@@ -253,8 +253,7 @@ func (e *edge) wait(w http.ResponseWriter, r *http.Request, j *job.Job, s *job.S
 	ctx := r.Context()
 	if !j.Deadline.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, j.Deadline,
-			fault.New(fault.Expired, "Inference request timed out"))
+		ctx, cancel = context.WithDeadlineCause(ctx, j.Deadline, j.TimedOut())
 		defer cancel()
 	}
 	first, err := s.Next(ctx)

@@ -261,7 +261,7 @@ func TestTimeouts(t *testing.T) {
 		t.Parallel()
 		code, body, logged, j := run(t, false)
 		assert.Equal(t, 504, code)
-		assert.Equal(t, failure("504", "InternalServerException", "Inference request timed out"), body)
+		assert.Equal(t, failure("504", "InternalServerException", "Request timed out after 60000 ms"), body)
 		assert.Contains(t, logged, "Drop inference request r1 due to client timeout")
 		assert.False(t, j.Take(time.Now()), "no worker gets it")
 	})
