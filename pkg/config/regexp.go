@@ -20,7 +20,7 @@ func compileWhole(text, flags string) (*regexp.Regexp, error) {
 	if _, err := regexp.Compile(text); err != nil { // before it is wrapped, for the text of the error
 		return nil, err
 	}
-	return regexp.Compile("^(?" + flags + "s:" + text + ")$")
+	return regexp.Compile("^(?" + flags + ":" + text + ")$")
 }
 
 // checkClasses finds classes inside of classes and intersections.

@@ -211,5 +211,5 @@ func TestAllowedURLs(t *testing.T) {
 	require.Len(t, allowed, 2)
 	assert.True(t, allowed[0].MatchString("https://a/x.mar"), "blanks around a pattern do not count")
 	assert.True(t, allowed[1].MatchString("HTTPS://b/x.mar"))
-	assert.False(t, allowed[1].MatchString("https://b/"+"x.mar\nhttps://c"), "a pattern matches the whole URL")
+	assert.False(t, allowed[1].MatchString("x https://b/x.mar"), "a pattern matches the whole URL")
 }

@@ -80,7 +80,7 @@ func (r *reader) hiddenEnv() *regexp.Regexp {
 	if text == "" {
 		return nil
 	}
-	re, err := compileWhole(text, "")
+	re, err := compileWhole(text, "s") // a line feed in a name must not hide it from the pattern
 	if err != nil {
 		r.refuse("blacklist_env_vars", err.Error())
 	}

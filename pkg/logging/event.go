@@ -94,7 +94,7 @@ func appendBody(dst, p []byte) []byte {
 	}
 	dst = append(dst, '\n')
 	if failure != nil {
-		dst = append(appendText(dst, appendFailure(nil, failure)), '\n')
+		dst = append(appendText(dst, appendRedacted(nil, failure)), '\n')
 	}
 	return dst
 }

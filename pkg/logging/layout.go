@@ -95,7 +95,7 @@ func appendObject(dst []byte, e *entry) []byte {
 			continue
 		case zerolog.ErrorFieldName:
 			dst = append(dst, `,"error.message":`...)
-			dst = appendFailure(dst, m.value)
+			dst = appendRedacted(dst, m.value)
 			continue
 		}
 		dst = append(dst, ',', '"')

@@ -242,12 +242,16 @@ func (w *writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLe
 
 // WriteLevel takes an event as zerolog wrote it. It keeps nothing of p.
 func (w *writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
+	n := len(p)
+	if w.own == nil { // of the server; what workers print stays as it is
+		p = withoutSecrets(p)
+	}
 	e := w.logs.take(level, w.name, w.thread)
 	e.body = appendBody(e.body, p)
 	e.members = p
 	w.logs.send(e, w.own)
 	w.logs.give(e)
-	return len(p), nil
+	return n, nil
 }
 
 var _ zerolog.LevelWriter = (*writer)(nil)

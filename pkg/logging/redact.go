@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"github.com/rs/zerolog"
 )
 
 const redacted = "REDACTED"
@@ -37,23 +39,51 @@ func appendTarget(dst []byte, target string) []byte {
 	return appendVisible(dst, target[copied:])
 }
 
-// appendFailure appends the text of an error, a JSON string, without the secrets
-// of the URLs in it, as appendTarget does. A URL ends at the next blank.
-func appendFailure(dst, value []byte) []byte {
+// withoutSecrets returns the event p, as zerolog wrote it, with a message that
+// has no secrets of URLs in it: models to load at start may be named by such.
+func withoutSecrets(p []byte) []byte {
+	if !bytes.Contains(p, []byte("://")) {
+		return p
+	}
+	clean, separator := make([]byte, 0, len(p)), byte('{')
+	for m, rest, ok := nextMember(p); ok; m, rest, ok = nextMember(rest) {
+		clean = append(clean, separator, '"')
+		clean = append(clean, m.key...)
+		clean = append(clean, '"', ':')
+		if string(m.key) == zerolog.MessageFieldName {
+			clean = appendRedacted(clean, m.value)
+		} else {
+			clean = append(clean, m.value...)
+		}
+		separator = ','
+	}
+	return append(clean, '}', '\n')
+}
+
+// appendRedacted appends a text for people, a JSON string, without the secrets of
+// the URLs in it, as appendTarget does. A URL ends at the next blank or escape.
+func appendRedacted(dst, value []byte) []byte {
 	if len(value) < 2 || value[0] != '"' || !bytes.Contains(value, []byte("://")) {
 		return append(dst, value...)
 	}
-	separator := byte('"')
-	for word := range bytes.SplitSeq(value[1:len(value)-1], []byte{' '}) {
-		dst = appendURL(append(dst, separator), word)
-		separator = ' '
+	dst = append(dst, '"')
+	for word := range bytes.SplitAfterSeq(value[1:len(value)-1], []byte{' '}) {
+		for part := range bytes.SplitAfterSeq(word, []byte{'\\'}) {
+			end := len(bytes.TrimRight(part, ` \`))
+			dst = append(appendURL(dst, part[:end]), part[end:]...)
+		}
 	}
 	return append(dst, '"')
 }
 
-// appendURL appends a word that may hold a URL.
+// appendURL appends a word that may hold a URL, or several behind commas.
 func appendURL(dst, word []byte) []byte {
 	from := bytes.Index(word, []byte("://"))
+	if last := bytes.LastIndex(word, []byte("://")); last > from {
+		if comma := bytes.LastIndexByte(word[:last], ','); comma > from {
+			return appendURL(append(appendURL(dst, word[:comma]), ','), word[comma+1:])
+		}
+	}
 	for from > 0 && schemeByte(word[from-1]) {
 		from--
 	}

@@ -69,6 +69,35 @@ func TestFailureText(t *testing.T) {
 	}
 }
 
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	const line = "\nInitial Models: a=http://me:p,w@h/x.mar?sig=abc,ftp://you:pw@h/y.mar?a=b&token=def\nLog dir: \\x \"q\""
+	for logger, want := range map[string]string{
+		ModelServer: "\nInitial Models: a=http://REDACTED@h/x.mar?sig=REDACTED,ftp://REDACTED@h/y.mar?a=b&token=REDACTED\nLog dir: \\x \"q\"",
+		ModelName:   line,
+	} {
+		t.Run("D-MGT-1 CFG-001 "+logger, func(t *testing.T) {
+			t.Parallel()
+			for _, form := range []bool{false, true} {
+				var b bytes.Buffer
+				logs, err := Open(Config{Dir: t.TempDir(), MetricsDir: t.TempDir(), Console: &b, JSON: form})
+				require.NoError(t, err)
+				l := logs.Logger(logger, MainThread)
+				l.Info().Int("n", 1).Msg(line)
+				require.NoError(t, logs.Close())
+				if form {
+					var object map[string]any
+					require.NoError(t, json.Unmarshal(b.Bytes(), &object), "%s", b.String())
+					assert.Equal(t, want, object["message"])
+					assert.InDelta(t, 1, object["n"], 0)
+					continue
+				}
+				assert.True(t, strings.HasSuffix(b.String(), " - "+want+" n=1\n"), b.String())
+			}
+		})
+	}
+}
+
 func FuzzTarget(f *testing.F) {
 	f.Add("/models?url=https://me:pass@h/a.mar?X-Amz-Signature=1&b=%3D", "s3cr%26et")
 	f.Add("/?%2525=url=a://%", "&@/")

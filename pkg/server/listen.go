@@ -27,6 +27,7 @@ const (
 // the key file alone, which may be that of the server that has them.
 func (s *Server) bind(ctx context.Context) error {
 	s.undo.push("addresses", s.release)
+	ctx = context.WithoutCancel(ctx) // it takes no time, and a stop is no failure of it
 	for _, d := range s.plan() {
 		secure, err := s.secure(d.address)
 		if err != nil {

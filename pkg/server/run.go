@@ -42,6 +42,11 @@ func (s *Server) serveUntil(ctx context.Context) error {
 		}
 	}
 	s.loadModels(ctx)
+	select {
+	case <-ctx.Done(): // told to stop before it has answered anybody
+		return nil
+	default:
+	}
 	failed := make(chan error, len(s.doors)) // one failure per listener: nobody waits to say it
 	s.serve(failed)
 	s.announce("Model server started.")

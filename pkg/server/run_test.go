@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/server"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
 
@@ -64,6 +66,34 @@ func TestLife(t *testing.T) {
 			assert.Equal(t, 1, strings.Count(log, line), "CLI-027 %s", line)
 		}
 		assert.True(t, strings.HasSuffix(strings.TrimRight(log, "\n"), "Torchserve stopped."), "CLI-027 it is the last line of\n%s", log)
+	})
+}
+
+// TestStopDuringStart: a server that is told to stop before it serves does not
+// say that it has started.
+func TestStopDuringStart(t *testing.T) {
+	t.Parallel()
+	t.Run("D-CLI-11 CLI-027 a stop before the models are loaded", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, "load_models=none,none2")
+		cfg := s.config()
+		before := s.tree()
+		ctx, cancel := context.WithCancel(t.Context())
+		s.deps.Accepted = func() error { cancel(); return nil }
+		require.NoError(t, server.Run(ctx, cfg, s.deps))
+		assert.Equal(t, before, s.tree())
+		for _, text := range []string{"Failed to load model", "API bind to", "Model server started."} {
+			assert.NotContains(t, s.out.String(), text)
+		}
+		s.out.inOrder(t, "Inference model server stopped.", "Torchserve stopped.")
+	})
+	t.Run("a stop before the addresses are bound", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, server.Run(ctx, s.config(), s.deps))
+		assert.NotContains(t, s.out.String(), "[ERROR]")
 	})
 }
 

@@ -230,6 +230,9 @@ func (s *Server) loadModels(ctx context.Context) {
 		return
 	}
 	for _, each := range m.Load {
+		if ctx.Err() != nil {
+			return
+		}
 		s.service.Load(ctx, model.Name(each.Name), each.Location)
 	}
 }

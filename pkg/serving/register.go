@@ -85,6 +85,9 @@ func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool)
 	if atStartup {
 		want = s.startWorkers(u.Config, preset)
 	}
+	if err := affordable(want); err != nil {
+		return nil, want, err
+	}
 	e := &registry.Entry{Archive: a, Settings: settings, Pool: s.newPool(a, settings), AtStartup: atStartup, Discard: u.Remove}
 	isDefault, err := s.registry.Add(e)
 	if err != nil {

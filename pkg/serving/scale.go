@@ -13,12 +13,15 @@ import (
 // Scale sets the wanted number of workers of a model version, the default one
 // if ref names none. A synchronous call blocks until the workers serve or the
 // first of them failed; cancelling ctx stops the waiting only. Errors:
-// ModelNotFound, VersionNotFound; Worker with the status of the failed start;
+// ModelNotFound, VersionNotFound; BadRequest above 4096 workers; Worker with the status of the failed start;
 // CleanupTimeout when a worker did not end in time; Busy when the model is being
 // removed. The model stays in any case but the last.
 func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) (model.Progress, error) {
 	e, err := s.registry.Find(ref)
 	if err != nil {
+		return model.Done, err
+	}
+	if err := affordable(want.Workers); err != nil {
 		return model.Done, err
 	}
 	s.logManager.Debug().Msgf("updateModel: %s, count: %d", ref.Name, want.Workers.Min)
@@ -27,6 +30,17 @@ func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) 
 		return progress, startFailure(ref, err)
 	}
 	return progress, nil
+}
+
+// maxWorkers bounds the workers of a model version: each is a process, and a
+// slip of the keyboard, or a hostile archive, must not exhaust the machine.
+const maxWorkers = 4096
+
+func affordable(w model.Workers) error {
+	if w.Min > maxWorkers {
+		return fault.New(fault.BadRequest, fmt.Sprintf("A model can have at most %d workers, not %d.", maxWorkers, w.Min))
+	}
+	return nil
 }
 
 // startFailure words the failure of workers for the client: status and details

@@ -2,6 +2,7 @@ package serving_test
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -60,6 +61,17 @@ func TestScale(t *testing.T) {
 		f.fails(err, fault.VersionNotFound, "Model version: 9.9 does not exist for model: noop")
 		_, err = f.Scale(t.Context(), model.Ref{Name: "x"}, scaling(1, true))
 		f.fails(err, fault.ModelNotFound, "Model not found: x")
+	})
+	t.Run("to more than a machine can have", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		f.put("noop.mar", source{})
+		f.registered(model.Registration{URL: "noop.mar"})
+		for _, synchronous := range []bool{true, false} {
+			_, err := f.Scale(t.Context(), noop(""), scaling(math.MaxInt32, synchronous))
+			f.fails(err, fault.BadRequest, "A model can have at most 4096 workers, not 2147483647.")
+		}
+		assert.Equal(t, model.Workers{}, f.described(noop("")).Settings.Workers)
 	})
 	for version, text := range map[model.Version]string{"": "null", "1.0": "1.0"} {
 		t.Run("a worker fails: the model stays, version "+text, func(t *testing.T) {

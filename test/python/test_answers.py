@@ -1,6 +1,5 @@
 """What a handler returns or raises, and what the server reads of it. One worker process answers all of it."""
 
-
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """The async worker: batches overlap, answers come in any order."""
 
-
 from __future__ import annotations
 
 import signal

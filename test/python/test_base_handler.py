@@ -1,6 +1,5 @@
 """The base handler: without torch, and with something that stands for it."""
 
-
 from __future__ import annotations
 
 import importlib.util

@@ -1,6 +1,5 @@
 """From the handler string to a loaded model, or to the reason why not."""
 
-
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """Metrics on the way out of the worker process, and the file that defines them."""
 
-
 from __future__ import annotations
 
 import logging

@@ -1,6 +1,5 @@
 """Metrics as handlers report them, and the lines that the server reads."""
 
-
 from __future__ import annotations
 
 import json

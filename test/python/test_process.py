@@ -1,6 +1,5 @@
 """The worker process: what it prints, where it listens, how it ends."""
 
-
 from __future__ import annotations
 
 import os

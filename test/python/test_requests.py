@@ -1,6 +1,5 @@
 """What a handler learns of its requests."""
 
-
 from __future__ import annotations
 
 import copy

@@ -1,6 +1,5 @@
 """The collector of the host's figures that is run as a command."""
 
-
 from __future__ import annotations
 
 import os

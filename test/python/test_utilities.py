@@ -1,6 +1,5 @@
 """Helpers that handlers import."""
 
-
 from __future__ import annotations
 
 import json

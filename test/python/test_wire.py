@@ -1,6 +1,5 @@
 """The worker's codec, against the vectors that Go and Python share."""
 
-
 from __future__ import annotations
 
 import json
