@@ -310,6 +310,7 @@ func TestLogLines(t *testing.T) {
 		lines = append(lines, line{Level: l.Level, Message: l.Message})
 	}
 	assert.Equal(t, []line{
+		{Level: "info", Message: "9000 Worker disconnected. WORKER_MODEL_LOADED"},
 		{Level: "info", Message: fmt.Sprintf("Auto recovery start timestamp: %d", died.UnixMilli())},
 		{Level: "info", Message: "Retry worker: 9000 in 1 seconds."},
 		{Level: "warn", Message: "Auto recovery failed again"},

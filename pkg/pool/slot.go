@@ -158,6 +158,9 @@ func (s *slot) settle(jobs []*job.Job, err error) {
 // next one is due: for ever, when the window of restarts is over.
 func (s *slot) pause(ctx context.Context, cause error) {
 	now := time.Now()
+	if state := s.worker.State(); state == worker.ModelLoaded { // one that failed to start has said so
+		s.log.Info().Msgf("%d Worker disconnected. %v", s.place.Port, state)
+	}
 	s.mu.Lock()
 	first := s.pacing.failed(now)
 	delay, again := s.pacing.next(now, s.pool.cfg.Settings.Timeouts.Retry)

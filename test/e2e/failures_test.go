@@ -207,7 +207,7 @@ func TestPatience(t *testing.T) {
 		l.awaitHeld(t, "hasty")
 		queued := l.beginAsk(t, "hasty", "seen", "")
 		for _, p := range []*pending{computed, queued} {
-			assertFailure(t, p.answer(), 504, "InternalServerException", "Inference request timed out")
+			assertFailure(t, p.answer(), 504, "InternalServerException", "Request timed out after 300 ms")
 		}
 		l.open(t, "hasty")
 		l.In(t).AwaitLog("ts_log.log", "Drop inference request ")

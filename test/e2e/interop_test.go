@@ -27,6 +27,8 @@ func published(t *testing.T) string {
 
 // TestOriginalWorker has the server drive the worker of TorchServe 0.12: its
 // clients see what they see of ours.
+//
+//nolint:tparallel // the sub-tests share one worker, which some of them end
 func TestOriginalWorker(t *testing.T) {
 	t.Parallel()
 	dir := published(t)
