@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -12,8 +13,8 @@ import (
 // editors and the kubelet change it in several steps.
 const settle = 100 * time.Millisecond
 
-// comeBack is the time between two looks for a folder that was removed or
-// moved away while it was watched.
+// comeBack is the time between two looks whether the folder that is watched is
+// still the one of the keys file: it may be removed, moved and made again.
 const comeBack = time.Second
 
 // Run watches the keys from outside and takes over what changes; a file that
@@ -30,19 +31,18 @@ func (k *Keys) Run(ctx context.Context) error {
 		return nil
 	}
 	defer w.Close() //nolint:errcheck // nothing depends on it any more
-	// The folder, because the file is replaced more often than written.
-	if err := w.Add(k.folder()); err != nil {
-		k.cfg.Log.Warn().Err(err).Msg("Changes of token_keys_file are only seen on SIGHUP")
-		return nil
-	}
-	k.watch(ctx, w)
+	k.watch(ctx, &folder{path: filepath.Dir(k.cfg.KeysFile), watcher: w})
 	return nil
 }
 
-func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
+func (k *Keys) watch(ctx context.Context, f *folder) {
+	w := f.watcher
+	if err := f.follow(); err != nil {
+		k.cfg.Log.Warn().Err(err).Msg("The folder of token_keys_file cannot be watched; it is tried again")
+	}
 	due := time.NewTimer(0) // it may have changed since Open
 	defer due.Stop()
-	back := time.NewTimer(comeBack)
+	back := time.NewTicker(comeBack)
 	defer back.Stop()
 	target := k.target()
 	for {
@@ -58,10 +58,10 @@ func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
 				due.Reset(settle)
 			}
 		case <-back.C:
-			if len(w.WatchList()) == 0 && w.Add(k.folder()) == nil {
+			before := f.seen
+			if f.follow() == nil && f.seen != before {
 				due.Reset(settle)
 			}
-			back.Reset(comeBack)
 		case err := <-w.Errors:
 			k.cfg.Log.Warn().Err(err).Msg("Watching token_keys_file")
 			due.Reset(settle) // events may be lost
@@ -73,7 +73,31 @@ func (k *Keys) watch(ctx context.Context, w *fsnotify.Watcher) {
 	}
 }
 
-func (k *Keys) folder() string { return filepath.Dir(k.cfg.KeysFile) }
+// folder is the directory of the keys file, which is watched because the file is
+// replaced more often than written.
+type folder struct {
+	path    string
+	watcher *fsnotify.Watcher
+	seen    os.FileInfo // the directory that is watched; nil: none
+}
+
+// follow watches the directory that is at the path now, unless it is watched
+// already.
+func (f *folder) follow() error {
+	now, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if f.seen != nil && os.SameFile(f.seen, now) && len(f.watcher.WatchList()) > 0 {
+		return nil
+	}
+	_ = f.watcher.Remove(f.path) // of the old one, which may be gone
+	if err := f.watcher.Add(f.path); err != nil {
+		return err
+	}
+	f.seen = now
+	return nil
+}
 
 // target returns the path of the keys file without links; empty: it is missing.
 func (k *Keys) target() string {

@@ -13,7 +13,10 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/listen"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// net/http lets a connection that it closes linger for half a second.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 // socketPath is not below t.TempDir, whose path may be too long for a socket.
 func socketPath(t *testing.T) string {
