@@ -207,7 +207,8 @@ func TestOutput(t *testing.T) {
 	})
 	t.Run("LOG-022 WRK-057 WRK-058 metric lines", func(t *testing.T) {
 		t.Parallel()
-		l.In(t).ask("scream", "[METRICS]my_own.Count:7|#Level:Model|#hostname:h,timestamp:1\n[METRICS]nonsense\n")
+		l.model(t, "measured", "") // a line must begin where another has ended
+		l.In(t).askOf("measured", "scream", "[METRICS]my_own.Count:7|#Level:Model|#hostname:h,timestamp:1\n[METRICS]nonsense\n")
 		log(t, "ts_log.log", `Failed to parse metrics line: "[METRICS]nonsense".`)
 		assert.NotContains(t, l.In(t).Logs("model_log.log"), "[METRICS]")
 	})
