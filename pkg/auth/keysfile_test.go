@@ -296,7 +296,9 @@ func TestWatch(t *testing.T) {
 		s := start(t, fromOutside(t, outside))
 		require.NoError(t, os.RemoveAll(filepath.Dir(s.cfg.KeysFile)))
 		run(t, s)
-		eventually(t, func() bool { return count(s.log, "The folder of token_keys_file cannot be watched; it is tried again") == 1 })
+		eventually(t, func() bool {
+			return count(s.log, "The folder of token_keys_file cannot be watched; it is tried again") == 1
+		})
 		assert.Equal(t, http.StatusOK, s.ping(inferenceKey))
 	})
 
