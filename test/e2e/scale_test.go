@@ -22,12 +22,12 @@ func TestScale(t *testing.T) {
 	t.Run("MGT-039 SCH-028 MGT-042 MGT-043 what is refused", func(t *testing.T) {
 		t.Parallel()
 		for path, want := range map[string]failure{
-			"/models/lab?min_worker=3&max_worker=2":  {400, "BadRequestException", "max_worker cannot be less than min_worker."},
-			"/models/none?min_worker=3&max_worker=2": {400, "BadRequestException", "max_worker cannot be less than min_worker."},
-			"/models/none":                           {404, "ModelNotFoundException", "Model not found: none"},
-			"/models/lab/9.9":                        {404, "ModelVersionNotFoundException", "Model version: 9.9 does not exist for model: lab"},
-			"/models/lab?model_version=9.9":          {404, "ModelVersionNotFoundException", "Model version: 9.9 does not exist for model: lab"},
-			"/models/lab?min_worker=-1":              {400, "BadRequestException", "min_worker cannot be negative."},
+			"/models/lab?min_worker=3&max_worker=2":    {400, "BadRequestException", "max_worker cannot be less than min_worker."},
+			"/models/absent?min_worker=3&max_worker=2": {400, "BadRequestException", "max_worker cannot be less than min_worker."},
+			"/models/absent":                {404, "ModelNotFoundException", "Model not found: absent"},
+			"/models/lab/9.9":               {404, "ModelVersionNotFoundException", "Model version: 9.9 does not exist for model: lab"},
+			"/models/lab?model_version=9.9": {404, "ModelVersionNotFoundException", "Model version: 9.9 does not exist for model: lab"},
+			"/models/lab?min_worker=-1":     {400, "BadRequestException", "min_worker cannot be negative."},
 		} {
 			assertFailure(t, l.manage(t, "PUT", path), want.Code, want.Type, want.Message)
 		}
