@@ -408,3 +408,57 @@ func TestOneOutcome(t *testing.T) {
 		assert.False(t, given[id], "%s was given up before", id)
 	}
 }
+
+func TestReady(t *testing.T) {
+	const room = 1000
+	ready := func(q *batch.Queue, l batch.Limits) []string { return names(q.Ready(l, room, nil)) }
+	t.Run("nothing is waited for", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := batch.NewQueue(10)
+			assert.Empty(t, ready(q, batch.Limits{Size: 1}))
+			put(t, q, "a", "b", "c")
+			l := batch.Limits{Size: 4, Delay: time.Second}
+			assert.Empty(t, ready(q, l), "the batch may still be filled")
+			assert.Equal(t, []string{"a", "b"}, ready(q, batch.Limits{Size: 2, Delay: time.Second}), "it is full")
+			time.Sleep(time.Second) //nolint:forbidigo // virtual
+			assert.Equal(t, []string{"c"}, ready(q, l), "its delay is over")
+		})
+	})
+	t.Run("what is refused stays at the head, in order", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := batch.NewQueue(10)
+			put(t, q, "a", "b", "c")
+			l := batch.Limits{Size: 5, Delay: time.Hour}
+			assert.Empty(t, ready(q, l))
+			assert.Empty(t, q.Ready(batch.Limits{Size: 2}, 10, nil), "larger than the room")
+			assert.Equal(t, []string{"a", "b", "c"}, collect(t, q, batch.Limits{Size: 3}))
+		})
+	})
+	t.Run("a describe job is left to the collector", func(t *testing.T) {
+		q := batch.NewQueue(10)
+		j, _ := newJob("d", kind(job.Describe))
+		require.NoError(t, q.Put(j))
+		assert.Empty(t, ready(q, batch.Limits{Size: 1}))
+		assert.Equal(t, []string{"d"}, collect(t, q, batch.Limits{Size: 1}))
+	})
+	t.Run("INF-D27 kinds are not mixed", func(t *testing.T) {
+		q := batch.NewQueue(10)
+		put(t, q, "a")
+		j, _ := newJob("e", kind(job.Explain))
+		require.NoError(t, q.Put(j))
+		assert.Equal(t, []string{"a"}, ready(q, batch.Limits{Size: 2}))
+		assert.Equal(t, []string{"e"}, ready(q, batch.Limits{Size: 2}))
+	})
+	t.Run("another collector's turn", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := batch.NewQueue(10)
+			ctx, cancel := context.WithCancel(t.Context())
+			var collector sync.WaitGroup
+			collector.Go(func() { _, _ = q.Collect(ctx, batch.Limits{Size: 1}, nil) })
+			synctest.Wait()
+			assert.Empty(t, ready(q, batch.Limits{Size: 1}))
+			cancel()
+			collector.Wait()
+		})
+	})
+}

@@ -50,6 +50,55 @@ func (q *Queue) Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.
 	return into, nil
 }
 
+// Ready appends to into what Collect would return at once, each job taken, and
+// nothing if it would wait: for a first job, for a batch to be filled, for
+// another collector, or for a describe job, which is alone. Batches of more than
+// room bytes stay in the queue, too.
+func (q *Queue) Ready(l Limits, room int, into []*job.Job) []*job.Job {
+	select {
+	case <-q.turn:
+	default:
+		return into
+	}
+	defer func() { q.turn <- struct{}{} }()
+	from := len(into)
+	first, _ := q.next(nil)
+	if first == nil {
+		return into
+	}
+	into = append(into, first)
+	for j := first; j != nil && len(into)-from < l.Size; {
+		if j, _ = q.next(first); j != nil {
+			into = append(into, j)
+		}
+	}
+	batch := into[from:]
+	full := len(batch) >= l.Size || time.Until(first.Created.Add(l.Delay)) <= 0
+	if full && first.Kind != job.Describe && size(batch) <= room {
+		return into
+	}
+	for _, j := range q.Return(batch) {
+		j.Fail(fault.New(fault.Busy, ""))
+	}
+	return into[:from]
+}
+
+// size returns the bytes that jobs take on the wire, about.
+func size(jobs []*job.Job) int {
+	const each = 16 // lengths and ends of lists
+	n := 0
+	for _, j := range jobs {
+		n += each + len(j.ID)
+		for _, h := range j.Request.Headers {
+			n += each + len(h.Name) + len(h.Value)
+		}
+		for _, p := range j.Request.Parameters {
+			n += each + len(p.Name) + len(p.ContentType) + len(p.Value)
+		}
+	}
+	return n
+}
+
 // first waits without limit for a job.
 func (q *Queue) first(ctx context.Context) (*job.Job, error) {
 	for ctx.Err() == nil {

@@ -12,5 +12,8 @@
 // job is always alone. Jobs whose client has gone, or whose time is over, are
 // dropped on the way and use up no place.
 //
+// Ready gives away what a collector would get at once, for a worker that is still
+// busy.
+//
 // A Queue starts no goroutine and is safe for concurrent use.
 package batch

@@ -48,7 +48,7 @@ func roundTrips(tb testing.TB, limit int) func() {
 // instant is a fake that answers at once.
 type instant struct{ fake }
 
-func (*instant) Exchange(jobs []*job.Job) error {
+func (*instant) ExchangeAhead(jobs []*job.Job, _ func() []*job.Job) error {
 	for _, j := range jobs {
 		j.Deliver(job.Reply{Status: 200})
 	}

@@ -24,6 +24,14 @@
 // could not be sent goes back to the head of the queue. A worker that gave up
 // stays in the list, shown as stopped, until workers are scaled again.
 //
+// # Read-ahead
+//
+// While the only worker of a model computes, the next batch is already on its
+// socket, if one is ready and small: a busy worker then never sleeps between two
+// batches. With several workers there is none, because another one might be free
+// earlier. When the worker dies, the batch that it had not begun goes back to
+// the queue.
+//
 // # Concurrency
 //
 // New starts nothing. Scale starts slots, and Close ends them and has waited

@@ -175,6 +175,15 @@ func (f *fake) boot(ctx context.Context, died <-chan struct{}, n int) error {
 	return nil
 }
 
+// ExchangeAhead takes a batch ahead as the real worker does, and answers it in
+// its turn.
+func (f *fake) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
+	if next != nil {
+		next()
+	}
+	return f.Exchange(jobs)
+}
+
 func (f *fake) Exchange(jobs []*job.Job) error {
 	defer f.alone()()
 	f.mu.Lock()

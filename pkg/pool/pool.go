@@ -25,9 +25,10 @@ type Worker interface {
 	// Start brings up an incarnation of the process and blocks until its model
 	// is loaded; after an error nothing of it is left.
 	Start(ctx context.Context) error
-	// Exchange sends a batch and blocks until it is answered completely. After
-	// an error the jobs were answered, unless worker.Unsent says otherwise.
-	Exchange(jobs []*job.Job) error
+	// ExchangeAhead sends a batch and blocks until it is answered completely;
+	// next is the batch to put behind it meanwhile. After an error the jobs were
+	// answered, unless worker.Unsent says otherwise, and those of next were not.
+	ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error
 	// Stop blocks until the process of an incarnation has ended; ctx cuts its
 	// politeness short. Without an incarnation nothing happens.
 	Stop(ctx context.Context) error

@@ -32,6 +32,7 @@ type slot struct {
 	err     error              // why the process may still be there; read after ended
 
 	jobs   []*job.Job // the batch in work; reused
+	next   []*job.Job // the batch that was sent ahead; its array is reused
 	unsent *job.Job   // head of the batch that could not be sent last time
 
 	mu     sync.Mutex // Protects fields below
@@ -95,29 +96,60 @@ func (s *slot) serve(ctx context.Context) error {
 		}
 	})
 	limits := s.pool.limits()
+	ahead := func() []*job.Job { return s.readAhead(ctx, limits) }
 	for {
-		if err := s.work(ctx, limits); err != nil {
+		if err := s.work(ctx, limits, ahead); err != nil {
 			return err
 		}
 	}
 }
 
-// work collects one batch and has it answered. A batch that was collected is
-// sent even if ctx has ended meanwhile: it counts as in flight.
-func (s *slot) work(ctx context.Context, limits batch.Limits) error {
-	jobs, err := s.collect(ctx, limits)
-	if err != nil {
+// work has one batch answered: the one that was sent ahead, else one that it
+// collects. What was collected is sent even if ctx has ended meanwhile, and what
+// was sent ahead is finished: both count as in flight.
+func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*job.Job) error {
+	if len(s.next) > 0 {
+		s.jobs, s.next = s.next, s.jobs[:0]
+	} else if _, err := s.collect(ctx, limits); err != nil {
 		return err
 	}
-	s.pool.running.Add(int64(len(jobs)))
-	err = s.worker.Exchange(jobs)
-	s.pool.running.Add(-int64(len(jobs)))
-	s.settle(jobs, err)
-	clear(jobs) // do not keep answered requests alive
+	s.pool.running.Add(int64(len(s.jobs)))
+	err := s.worker.ExchangeAhead(s.jobs, ahead)
+	s.pool.running.Add(-int64(len(s.jobs)))
+	s.settle(s.jobs, err)
+	clear(s.jobs) // do not keep answered requests alive
+	if err != nil && len(s.next) > 0 {
+		s.takeBack(err)
+	}
 	return err
 }
 
-// collect blocks until there is a batch and returns it in s.jobs.
+// readAhead takes the batch that the worker shall find when it is done with the
+// one that it has. Only the worker that is alone does so: another one might be
+// free earlier.
+func (s *slot) readAhead(ctx context.Context, limits batch.Limits) []*job.Job {
+	p := s.pool
+	if ctx.Err() == nil && p.tickets == nil && p.alive.Load() == 1 {
+		s.next = p.queue.Ready(limits, worker.MaxAhead, s.next[:0])
+	}
+	return s.next
+}
+
+// takeBack decides over the batch that was sent ahead of one that ended with
+// err.
+func (s *slot) takeBack(err error) {
+	if worker.Unbegun(err) {
+		s.pool.putBack(s.next)
+	} else {
+		for _, j := range s.next {
+			j.Fail(err)
+		}
+	}
+	clear(s.next)
+	s.next = s.next[:0]
+}
+
+// collect blocks until there is a batch and leaves it in s.jobs.
 func (s *slot) collect(ctx context.Context, limits batch.Limits) ([]*job.Job, error) {
 	p := s.pool
 	if p.tickets != nil {

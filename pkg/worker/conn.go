@@ -76,6 +76,19 @@ func (c *conn) send(jobs []*job.Job, limit time.Duration) error {
 	if err := c.net.SetDeadline(time.Now().Add(limit)); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
+	return c.write(jobs)
+}
+
+// sendAhead writes a batch while the answer to another one is awaited. Whatever
+// goes wrong, the worker has not begun it.
+func (c *conn) sendAhead(jobs []*job.Job) error {
+	if err := c.write(jobs); err != nil {
+		return fmt.Errorf("%w: %w", errUnsent, err)
+	}
+	return nil
+}
+
+func (c *conn) write(jobs []*job.Job) error {
 	n, err := c.enc.Infer(jobs).WriteTo(c.net)
 	switch {
 	case err == nil:

@@ -16,30 +16,72 @@ import (
 // that its jobs may be given to another worker.
 func Unsent(err error) bool { return errors.Is(err, errUnsent) }
 
-// Exchange sends one batch, of at least one job, and hands the answers to its
-// jobs; it returns when the batch is answered completely. After an error the
+// MaxAhead is the size in bytes of what may be sent ahead: a socket takes it
+// while the worker reads nothing, so that writing cannot block.
+const MaxAhead = 32 << 10
+
+// Exchange is ExchangeAhead without a next batch.
+func (w *Worker) Exchange(jobs []*job.Job) error { return w.ExchangeAhead(jobs, nil) }
+
+// ExchangeAhead sends one batch, of at least one job, and hands the answers to
+// its jobs; it returns when the batch is answered completely. Once the batch is
+// sent, next is asked for another one of at most MaxAhead bytes, or none, which
+// is put on the socket for the worker to find when it is done; it must be the
+// batch of the next call, which then sends nothing. After an error the
 // incarnation must be stopped: with Unsent the jobs were not touched, otherwise
-// each of them was answered.
-func (w *Worker) Exchange(jobs []*job.Job) error {
+// each of them was answered; Unbegun tells about those that were sent ahead.
+func (w *Worker) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
 	if w.conn == nil {
 		return fmt.Errorf("%w: worker is not started", errUnsent)
 	}
 	began := time.Now()
 	limit := w.cfg.Settings.Timeouts.Response
-	w.flushing(jobs[0].Kind.String(), len(jobs))
-	if err := w.conn.send(jobs, limit); err != nil {
+	if err := w.hand(jobs, limit); err != nil {
 		if Unsent(err) {
 			return err
 		}
 		return w.broken(jobs, err)
 	}
+	if next != nil {
+		w.handAhead(next())
+	}
 	waited, err := w.answers(jobs, limit)
 	if err != nil {
 		return w.broken(jobs, err)
 	}
-	w.conn.forget()
+	if w.ahead == nil {
+		w.conn.forget()
+	}
 	w.cfg.Metrics.WorkerThreadTime(time.Since(began) - waited)
 	return nil
+}
+
+// Unbegun reports whether the batch that was sent ahead of the one that ended
+// with err cannot have been begun: the worker takes them one after the other.
+// When its bytes made no sense nobody knows.
+func Unbegun(err error) bool { return !errors.Is(err, wire.ErrProtocol) }
+
+// hand sends a batch, unless that was done ahead; its time begins now.
+func (w *Worker) hand(jobs []*job.Job, limit time.Duration) error {
+	w.flushing(jobs[0].Kind.String(), len(jobs))
+	if w.ahead != jobs[0] {
+		return w.conn.send(jobs, limit)
+	}
+	err := w.aheadErr
+	w.ahead, w.aheadErr = nil, nil
+	if err != nil {
+		return err
+	}
+	return w.conn.extend(limit)
+}
+
+// handAhead sends a batch before its turn. A failure is reported when the turn
+// has come; it ends the one before as well.
+func (w *Worker) handAhead(jobs []*job.Job) {
+	if len(jobs) == 0 {
+		return
+	}
+	w.ahead, w.aheadErr = jobs[0], w.conn.sendAhead(jobs)
 }
 
 // answers reads messages until the batch is answered and returns the time that

@@ -23,7 +23,7 @@ const bootLimit = 2 * time.Minute
 // the last words of the process; when ctx ended, its cause is in the chain.
 func (w *Worker) Start(ctx context.Context) error {
 	began := time.Now()
-	w.ruined = false
+	w.ruined, w.ahead, w.aheadErr = false, nil, nil
 	err := w.start(ctx)
 	if err == nil {
 		w.cfg.Metrics.WorkerLoadTime(w.name, time.Since(began))

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
@@ -79,6 +80,9 @@ type Worker struct {
 	// Of the slot's goroutine.
 	streamed []bool // per job of the batch in work; reused
 	ruined   bool   // the incarnation has failed: no politeness
+
+	ahead    *job.Job // first of the batch that was sent ahead; nil: none
+	aheadErr error    // why that failed
 
 	mu        sync.Mutex // Protects fields below; conn is written by the slot's goroutine only
 	conn      *conn
