@@ -69,7 +69,7 @@ func TestStartFails(t *testing.T) { //nolint:paralleltest // see above
 		})
 	}
 	for _, key := range []string{"inference", "management", "metrics"} {
-		t.Run("CFG-025 D-TOK-3 port in use: "+key, func(t *testing.T) {
+		t.Run("CFG-025 port in use: "+key, func(t *testing.T) {
 			s := newSite(t)
 			const theirs = "keys of the server that has the port"
 			s.file("key_file.json", theirs)
