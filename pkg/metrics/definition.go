@@ -55,6 +55,10 @@ type Definition struct {
 type Definitions struct {
 	Server []Definition // ts_metrics
 	Model  []Definition // model_metrics; Hostname is added to their dimensions
+
+	// Document is the whole file, for workers that cannot read YAML themselves
+	// (yaml11.JSON).
+	Document any
 }
 
 // hostDimension is the name of the last dimension of every model metric.

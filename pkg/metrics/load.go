@@ -56,7 +56,7 @@ func parse(text []byte) (Definitions, []finding, error) {
 		return Definitions{}, nil, err //nolint:wrapcheck // Load says what it is about
 	}
 	var r reader
-	var defs Definitions
+	defs := Definitions{Document: document}
 	for _, e := range r.mapping("the file", document) {
 		switch e.Key {
 		case "dimensions": // there for its anchors only

@@ -7,17 +7,19 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/logging"
 	"github.com/torchserve-go/torchserve/pkg/metrics"
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
 
 // metricsThread is the thread text of metric lines.
 const metricsThread = "metrics"
 
-// openMetrics reads the definitions of metrics at path and makes the recorder.
-func (s *Server) openMetrics(path string) error {
+// openMetrics reads the definitions of metrics at path, makes the recorder, and
+// returns the file as JSON for the workers.
+func (s *Server) openMetrics(path string) (document string, err error) {
 	log := s.logs.Logger(logging.MetricConfiguration, logging.MainThread)
 	definitions, err := metrics.Load(path, log)
 	if err != nil {
-		return &config.Error{Faults: []config.Fault{{Key: "metrics_config", Message: err.Error()}}}
+		return "", &config.Error{Faults: []config.Fault{{Key: "metrics_config", Message: err.Error()}}}
 	}
 	s.metrics = metrics.New(metrics.Config{
 		Mode:        metrics.Mode(s.cfg.Metrics.Mode),
@@ -28,7 +30,7 @@ func (s *Server) openMetrics(path string) error {
 		Models:      s.modelFigures,
 		Log:         log,
 	})
-	return nil
+	return string(yaml11.JSON(definitions.Document)), nil
 }
 
 // modelFigures are the gauges of all model versions, asked for at a scrape.

@@ -3,9 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"github.com/rs/zerolog"
@@ -19,7 +17,6 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/registry"
 	"github.com/torchserve-go/torchserve/pkg/serving"
 	"github.com/torchserve-go/torchserve/pkg/worker"
-	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
 
 func (s *Server) openWorkDir(context.Context) error {
@@ -38,7 +35,7 @@ func (s *Server) makeService(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.openMetrics(launch.MetricsConfig); err != nil {
+	if launch.MetricsJSON, err = s.openMetrics(launch.MetricsConfig); err != nil {
 		return err
 	}
 	archives := archive.New(s.archiveConfig())
@@ -130,7 +127,7 @@ func (s *Server) launch() (worker.Launch, error) {
 		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
-		Extra:         append(slices.Clone(c.Env), metricsVariable(metricsFile)...),
+		Extra:         c.Env,
 		CPPLogConfig:  c.CPPLogConfig,
 		LimitPixels:   c.LimitImagePixels,
 	}
@@ -145,20 +142,6 @@ func (s *Server) launch() (worker.Launch, error) {
 		l.TCP = true
 	}
 	return l, nil
-}
-
-// metricsVariable hands the definitions of metrics to workers that have no YAML
-// parser. What is wrong with the file is said when the server reads it itself.
-func metricsVariable(path string) []string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
-	}
-	document, err := yaml11.Parse(text)
-	if err != nil {
-		return nil
-	}
-	return []string{"TS_METRICS_CONFIG_JSON=" + string(yaml11.JSON(document))}
 }
 
 func (s *Server) archiveConfig() archive.Config {

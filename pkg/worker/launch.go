@@ -16,6 +16,7 @@ type Launch struct {
 	Home          string // directory that contains the package ts
 	Python        string // interpreter, absolute
 	MetricsConfig string // path of metrics.yaml
+	MetricsJSON   string // what that file says, as JSON; empty: workers read it themselves
 	SocketDir     string // private directory of the worker sockets
 	Debug         bool   // no process is started: somebody has, and it listens at the worker's address
 	TCP           bool   // TCP on 127.0.0.1 instead of unix sockets
@@ -108,10 +109,17 @@ func (l Launch) cppCommand(port int, a model.Archive) ([]string, error) {
 	return append(args, "--metrics_config_path", l.MetricsConfig), nil
 }
 
-// maxVariable is the size in bytes up to which a model config is handed to the
-// worker as a variable; systems refuse larger ones than 128 KiB. A worker of a
-// larger one needs PyYAML.
+// maxVariable is the size in bytes up to which a YAML file is handed to the
+// worker as a variable, in JSON; systems refuse larger ones than 128 KiB. A
+// worker with a larger file needs PyYAML.
 const maxVariable = 100 << 10
+
+func appendDocument(env []string, name, text string) []string {
+	if text == "" || len(text) > maxVariable {
+		return env
+	}
+	return append(env, name+"="+text)
+}
 
 // environ returns the environment of a worker (WRK §10). The filter applies to
 // inherited variables only, so that it cannot remove what the worker needs to
@@ -131,9 +139,8 @@ func (l Launch) environ(a model.Archive, extra ...string) []string {
 	}
 	env = append(env, l.Extra...)
 	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited))
-	if a.ConfigJSON != "" && len(a.ConfigJSON) <= maxVariable {
-		env = append(env, "TS_MODEL_CONFIG_JSON="+a.ConfigJSON)
-	}
+	env = appendDocument(env, "TS_METRICS_CONFIG_JSON", l.MetricsJSON)
+	env = appendDocument(env, "TS_MODEL_CONFIG_JSON", a.ConfigJSON)
 	if a.Runtime == model.LSP {
 		env = prependPath(env, "LD_LIBRARY_PATH", filepath.Join(l.Home, "ts", "cpp", "lib"))
 	}

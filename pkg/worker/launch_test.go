@@ -133,6 +133,15 @@ func TestEnviron(t *testing.T) {
 			"PATH=/bin", "TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false", "PYTHONPATH=h.py:" + a.Dir + ":/home/ts",
 		}, l.environ(a))
 	})
+	t.Run("YAML files are handed over as JSON, if a variable may be that long", func(t *testing.T) {
+		l, a := launch, archive(t)
+		l.MetricsJSON, a.ConfigJSON = `{"dimensions":[]}`, `{"batchSize":4}`
+		env := l.environ(a)
+		assert.Contains(t, env, `TS_METRICS_CONFIG_JSON={"dimensions":[]}`)
+		assert.Contains(t, env, `TS_MODEL_CONFIG_JSON={"batchSize":4}`)
+		l.MetricsJSON, a.ConfigJSON = strings.Repeat("x", maxVariable+1), strings.Repeat("x", maxVariable+1)
+		assert.NotContains(t, strings.Join(l.environ(a), " "), "_CONFIG_JSON=")
+	})
 	t.Run("WRK-049 PYTHONPATH", func(t *testing.T) {
 		link := linked(t, a)
 		for name, c := range map[string]struct {

@@ -270,3 +270,18 @@ func TestOrphans(t *testing.T) {
 		assert.Len(t, unpacked, 1, "what the killed one had unpacked is gone")
 	})
 }
+
+// TestConfigWithoutYAML has a handler read the model's configuration where PyYAML
+// cannot be imported: the server hands its own reading over (decisions.md, "YAML
+// in the worker").
+func TestConfigWithoutYAML(t *testing.T) {
+	t.Parallel()
+	s := e2etest.Start(t, e2etest.Serve(e2etest.Archive{
+		Name: "configured",
+		Handler: "import sys\nsys.modules['yaml'] = None\nclass Handler:\n    def initialize(self, context):\n" +
+			"        self.config = context.model_yaml_config\n    def handle(self, data, context):\n        return [self.config] * len(data)\n",
+		Config: "handler: {on: yes, depth: 0x10}\n",
+	}))
+	s.AwaitReady()
+	assert.JSONEq(t, `{"handler": {"true": true, "depth": 16}}`, s.Predict("configured", "").Body)
+}
