@@ -12,7 +12,8 @@
 //	!!binary                   []byte
 //	sequences                  []any
 //	mappings                   Mapping
-//	everything else            string (timestamps too)
+//	2020-01-01, with a time    Timestamp
+//	everything else            string
 //
 // Everything here is pure and safe for concurrent use. Size, nesting and the
 // expansion of aliases are bounded, so that a hostile document costs little.

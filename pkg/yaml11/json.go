@@ -7,22 +7,36 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
+)
+
+// Members that mark what JSON has no form for. A mapping that could be taken for
+// one is written as typeMap.
+const (
+	typeBinary    = "!!binary"    // base64 text
+	typeMap       = "!!map"       // an array of pairs of key and value
+	typeTimestamp = "!!timestamp" // as the document has it
 )
 
 // JSON returns v, a value that Parse returned, as text for Python's json
-// module, which also reads NaN and Infinity. Keys become strings the way
-// Python's json writes them; binary values become base64 text.
+// module, which also reads NaN and Infinity. What JSON has no form for is an
+// object with one member: {"!!binary": "aGk="}, {"!!timestamp": "2020-01-01"},
+// and {"!!map": [[1, "x"]]} for a mapping with a key that is no string.
 func JSON(v any) []byte { return appendJSON(nil, v) }
 
 func appendJSON(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case Mapping:
+		if !hasPlainKeys(v) {
+			return appendPairs(dst, v)
+		}
 		dst = append(dst, '{')
 		for i, e := range v {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendText(dst, keyText(e.Key)), ':')
+			key, _ := e.Key.(string) // hasPlainKeys says so
+			dst = append(appendText(dst, key), ':')
 			dst = appendJSON(dst, e.Value)
 		}
 		return append(dst, '}')
@@ -37,11 +51,41 @@ func appendJSON(dst []byte, v any) []byte {
 		return append(dst, ']')
 	case string:
 		return appendText(dst, v)
+	case Timestamp:
+		return appendTyped(dst, typeTimestamp, string(v))
 	case []byte:
-		return appendText(dst, base64.StdEncoding.EncodeToString(v))
+		return appendTyped(dst, typeBinary, base64.StdEncoding.EncodeToString(v))
 	default:
 		return append(dst, literal(v)...)
 	}
+}
+
+// hasPlainKeys reports whether a JSON object says all about m.
+func hasPlainKeys(m Mapping) bool {
+	for _, e := range m {
+		key, ok := e.Key.(string)
+		if !ok || strings.HasPrefix(key, "!!") {
+			return false
+		}
+	}
+	return true
+}
+
+func appendPairs(dst []byte, m Mapping) []byte {
+	dst = append(dst, `{"`+typeMap+`":[`...)
+	for i, e := range m {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendJSON(append(dst, '['), e.Key), ',')
+		dst = append(appendJSON(dst, e.Value), ']')
+	}
+	return append(dst, "]}"...)
+}
+
+func appendTyped(dst []byte, name, text string) []byte {
+	dst = append(appendText(append(dst, '{'), name), ':')
+	return append(appendText(dst, text), '}')
 }
 
 // literal returns a value that is neither text nor a container.
@@ -74,17 +118,6 @@ func floatText(f float64) string {
 		return strconv.FormatFloat(f, 'f', 1, 64)
 	default:
 		return strconv.FormatFloat(f, 'g', -1, 64)
-	}
-}
-
-func keyText(key any) string {
-	switch k := key.(type) {
-	case string:
-		return k
-	case []byte:
-		return base64.StdEncoding.EncodeToString(k)
-	default:
-		return literal(k)
 	}
 }
 

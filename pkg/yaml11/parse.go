@@ -228,9 +228,13 @@ func (c *converter) tagged(n *ast.TagNode) (any, error) {
 	switch tag {
 	case "!!map", "!!seq", "!!omap", "!!pairs", "!!set":
 		return v, nil
-	case "!", "!!str", "!!timestamp":
+	case "!", "!!str":
 		if isScalar {
 			return text, nil
+		}
+	case "!!timestamp":
+		if isScalar && timestampForm.MatchString(text) {
+			return Timestamp(text), nil
 		}
 	case "!!binary":
 		return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))

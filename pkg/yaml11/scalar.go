@@ -18,7 +18,14 @@ var (
 
 	floatForm = regexp.MustCompile(`^([-+]?([0-9][0-9_]*)\.[0-9_]*([eE][-+][0-9]+)?` +
 		`|\.[0-9][0-9_]*([eE][-+][0-9]+)?|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+\.[0-9_]*)$`)
+
+	timestampForm = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)` +
+		`[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]*)?([ \t]*(Z|[-+][0-9]{1,2}(:[0-9]{2})?))?)$`)
 )
+
+// Timestamp is a date, or a date with a time, as the document has it. Its form
+// is checked, not that there is such a day.
+type Timestamp string
 
 // scalar returns the value of a scalar node.
 func scalar(n ast.Node) (any, error) {
@@ -90,6 +97,8 @@ func plain(text string) any {
 		if v, ok := float(text); ok {
 			return v
 		}
+	case timestampForm.MatchString(text):
+		return Timestamp(text)
 	}
 	return text
 }

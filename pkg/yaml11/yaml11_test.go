@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 
@@ -30,7 +31,7 @@ func TestPlainScalars(t *testing.T) {
 		"1.5":                  1.5, "-1.5": -1.5, "1.": 1.0, ".5": .5, "1.5e+3": 1500.0, "1_0.5": 10.5, "1:30.5": 90.5, "-1:30.5": -90.5,
 		"1e3": "1e3", "1.5e3": "1.5e3", "-.5": "-.5",
 		".inf": math.Inf(1), "-.INF": math.Inf(-1),
-		"a b": "a b", "=": "=", "2001-01-01": "2001-01-01", "1.2.3": "1.2.3", "é": "é",
+		"a b": "a b", "=": "=", "2001-01-01": yaml11.Timestamp("2001-01-01"), "2001-1-1": "2001-1-1", "1.2.3": "1.2.3", "é": "é",
 	} {
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
@@ -152,9 +153,25 @@ func TestJSON(t *testing.T) {
 	t.Parallel()
 	v, err := yaml11.Parse([]byte("a: [1, 1.0, 1.5e+20, .nan, .inf, -.inf, yes, ~, \"q\\\"\\n\", !!binary aGk=]\n1: x\non: y\n~: z\n2.5: 99999999999999999999\n"))
 	require.NoError(t, err)
-	assert.Equal(t, `{"a":[1,1.0,1.5e+20,NaN,Infinity,-Infinity,true,null,"q\"\n","aGk="],`+
-		`"1":"x","true":"y","null":"z","2.5":99999999999999999999}`, string(yaml11.JSON(v)))
+	assert.Equal(t, `{"!!map":[["a",[1,1.0,1.5e+20,NaN,Infinity,-Infinity,true,null,"q\"\n",{"!!binary":"aGk="}]],`+
+		`[1,"x"],[true,"y"],[null,"z"],[2.5,99999999999999999999]]}`, string(yaml11.JSON(v)))
+	v, err = yaml11.Parse([]byte("day: 2020-01-01\n\"!!day\": {\"!!map\": '2020-01-01'}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, `{"!!map":[["day",{"!!timestamp":"2020-01-01"}],["!!day",{"!!map":[["!!map","2020-01-01"]]}]]}`,
+		string(yaml11.JSON(v)), "what looks like a mark is none")
 	assert.Equal(t, "null", string(yaml11.JSON(nil)))
+}
+
+// What a worker without PyYAML reads; test/python reads the same file.
+func TestHandedOver(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../test/vectors/yaml11/types.yaml")
+	require.NoError(t, err)
+	want, err := os.ReadFile("../../test/vectors/yaml11/types.json")
+	require.NoError(t, err)
+	v, err := yaml11.Parse(document)
+	require.NoError(t, err)
+	assert.Equal(t, strings.TrimSpace(string(want)), string(yaml11.JSON(v)))
 }
 
 func FuzzParse(f *testing.F) {
