@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.util
 import json
 import pathlib
 import shutil
+import sys
 from typing import Any, Dict, List
 
 import frontend
@@ -246,6 +249,45 @@ def test_PYB_018_one_context_for_all(serve: StartWorker) -> None:
     assert json.loads(worker.answer(frontend.Request("r2")).body) == ["r1", "r2"]
 
 
+@pytest.mark.parametrize(
+    ("source", "package", "distribution"),
+    [
+        (
+            "import no_such_package.part\n\ndef handle(data, context):\n    return data\n",
+            "no_such_package",
+            "no_such_package",
+        ),
+        ("def handle(data, context):\n    import PIL.Image\n", "PIL", "Pillow"),
+        (
+            "from ts.torch_handler.base_handler import BaseHandler\n\nclass H(BaseHandler):\n    pass\n",
+            "torch",
+            "torch",
+        ),
+    ],
+)
+def test_PYB_013_a_missing_package_and_how_to_install_it(
+    make_model: MakeModel, start: StartWorker, source: str, package: str, distribution: str
+) -> None:
+    if importlib.util.find_spec(package) is not None:
+        pytest.skip("%s is installed here" % package)
+    worker = start(make_model(source, manifest={"model": {}}))
+    assert worker.load("handler.py").code == 500
+    last = worker.wait_for("ModuleNotFoundError: No module named '%s" % package)
+    advice = "%s is not installed: run `%s -m pip install %s`, or put it into the archive's requirements.txt"
+    assert last.endswith("; " + advice % (package, sys.executable, distribution))
+    assert worker.exit_status() == 1
+
+
+def test_a_module_of_the_archive_that_is_missing(make_model: MakeModel, start: StartWorker) -> None:
+    worker = start(
+        make_model(
+            "from package import missing_part\nimport package.part\n", {"package/__init__.py": "missing_part = 1"}
+        )
+    )
+    assert worker.load("handler.py").code == 500
+    assert worker.wait_for("ModuleNotFoundError: ") == "ModuleNotFoundError: No module named 'package.part'"
+
+
 CONFIG = "def handle(data, context):\n    return [context.model_yaml_config] if data else None\n"
 CONFIGURED = {"model": {"configFile": "model-config.yaml"}}
 
@@ -268,6 +310,52 @@ def test_the_servers_parse_of_the_configuration(make_model: MakeModel, start: St
     worker = start(model, environment={**without_yaml(model), "TS_MODEL_CONFIG_JSON": content})
     assert worker.load("handler.py").code == 200
     assert json.loads(answer(worker)) == {"handler": {"profile": True}}
+
+
+def test_PYB_101_the_types_of_yaml(make_model: MakeModel, start: StartWorker) -> None:
+    vectors = frontend.ROOT / "test" / "vectors" / "yaml11"
+    source = """
+        import os
+        from ts.utils.util import get_yaml_config
+
+        def handle(data, context):
+            again = get_yaml_config(os.path.join(context.system_properties["model_dir"], "model-config.yaml"))
+            return [repr((context.model_yaml_config, again))] if data else None
+    """
+    model = make_model(source, {"model-config.yaml": (vectors / "types.yaml").read_text()}, CONFIGURED)
+    hidden = without_yaml(model)
+    worker = start(model, environment={**hidden, "TS_MODEL_CONFIG_JSON": str(vectors / "types.json")})
+    assert worker.load("handler.py").code == 200
+    assert answer(worker).decode() == repr((TYPES, TYPES))
+
+
+zone = datetime.timezone
+TYPES = {
+    "switches": [True, False, True, False, True, "y", "n"],
+    "integers": [8, "0o10", 1000, 31, 5, -7, 90, 99999999999999999999],
+    "floats": [1.5, 1000.0, "1e3", 0.5, 90.5],
+    "nothing": [None, None],
+    "infinite": [float("inf"), -float("inf")],
+    "texts": ["plain text", "quoted: yes", "it's", "é"],
+    "day": datetime.date(2020, 1, 1),
+    "moments": [
+        datetime.datetime(2001, 12, 14, 21, 59, 43, 100000, zone(datetime.timedelta(hours=-5))),
+        datetime.datetime(2001, 12, 14, 21, 59, 43),
+        datetime.datetime(2001, 12, 15, 2, 59, 43, 100000, zone.utc),
+    ],
+    "no_day": "2020-1-1",
+    "bytes": b"hello",
+    1: "a boolean key",  # which equals the integer before it
+    None: "no key",
+    2.5: "a float key",
+    datetime.date(2020, 2, 29): "a day as key",
+    "twice": "second",
+    "base": {"a": 1, "b": 2},
+    "merged": {"a": 1, "b": 3},
+    "looks_like_a_mark": {"!!binary": "aGVsbG8="},
+    "folded": "one line\n",
+    "literal": "two\nlines\n",
+}
 
 
 def test_a_configuration_that_nobody_can_read(make_model: MakeModel, start: StartWorker) -> None:

@@ -27,7 +27,7 @@ import socket
 import threading
 from typing import Any, Callable, Iterator, List, NoReturn, Optional
 
-from ts import lines, reply, wire
+from ts import lines, missing, reply, wire
 from ts.arg_parser import ArgParser
 from ts.connection import Connection, Listener
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
@@ -223,6 +223,7 @@ def _last_words(requests: List[wire.Request], connection: Connection) -> None:
 
 def _load_refusal(model_name: str, error: BaseException) -> reply.Refusal:
     """Log why a model does not load and return how the command is answered."""
+    missing.explain(error)
     if isinstance(error, MemoryError):
         logger.error("Load model %s cpu OOM, exception %s", model_name, error, exc_info=error)
         return 507, "System out of memory"

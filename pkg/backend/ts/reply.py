@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ts import json_text, wire
+from ts import json_text, missing, wire
 from ts.utils.util import PredictionException
 
 logger = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ def _tensor(value: Any) -> Optional[bytes]:
 
 def refusal(error: BaseException) -> Refusal:
     """Log what the handler raised and return how its batch is refused."""
+    missing.explain(error)
     if isinstance(error, MemoryError):
         logger.error("System out of memory", exc_info=error)
         return OUT_OF_RESOURCES

@@ -10,6 +10,7 @@ import os
 import time
 from typing import Any, Dict, List, Optional, Tuple
 
+from ts import missing
 from ts.handler_utils.timer import timed
 from ts.torch_handler import model_compiler
 from ts.utils.util import list_classes_from_module, load_label_mapping
@@ -131,7 +132,7 @@ class BaseHandler(abc.ABC):
                 session = setup_ort_session(path, self.map_location)
                 logger.info("Succesfully setup ort session")
                 return session
-            logger.error("onnxruntime is not installed")
+            logger.error(missing.sentence("onnxruntime"))
         if path.endswith(".so") and self._use_torch_export_aot_compile():
             if self.map_location == "cuda":
                 torch.cuda.set_device(self.device)
