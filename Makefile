@@ -19,9 +19,15 @@ RESULTS := build/test
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
-# The environment of the Python tests and linters: a new one for each Python and each set of pins.
+# Python environments, a new one for each Python and each set of requirements: that of the tests and linters, that of
+# the tests with real models, and TorchServe 0.12 as published.
+environment = $(CACHE)/$(1)-$(shell { $(PYTHON) -VV; cat scripts/python-env $(2); } | cksum | cut -d' ' -f1)
 REQUIREMENTS := test/python/requirements.txt
-VENV := $(CACHE)/py-$(shell { $(PYTHON) -VV; cat $(REQUIREMENTS); } | cksum | cut -d' ' -f1)
+MODEL_REQUIREMENTS := test/python/models/requirements.txt
+ORIGINAL_REQUIREMENTS := test/e2e/original-requirements.txt
+VENV := $(call environment,py,$(REQUIREMENTS))
+TORCH := $(call environment,torch,$(MODEL_REQUIREMENTS))
+ORIGINAL := $(call environment,original,$(ORIGINAL_REQUIREMENTS) $(MODEL_REQUIREMENTS))
 
 # The race detector needs a C compiler; without one the tests run all the same.
 RACE = $(if $(shell command -v $$($(GO) env CC)),-race,$(info no C compiler found: testing without -race))
@@ -30,8 +36,9 @@ GOTEST = $(PYTHON) scripts/gotest
 
 # What the end-to-end tests, in Go and in Python, drive.
 export TORCHSERVE_BIN := $(CURDIR)/$(BINARY)
+export TORCHSERVE_ORIGINAL := $(ORIGINAL)
 
-.PHONY: help run build test test-unit test-e2e test-python lint lint-go lint-python fmt generate verify-generate \
+.PHONY: help run build test test-unit test-e2e test-python environments lint lint-go lint-python fmt generate verify-generate \
 	fuzz bench conformance cover clean
 
 help: ## list the targets
@@ -43,7 +50,7 @@ run: build ## serve the example model in the foreground, token authorization on;
 build: ## build/torchserve, one static binary
 	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/torchserve
 
-test: clean-results test-unit test-e2e test-python ## all tests: Go with -race, end to end, Python
+test: clean-results environments test-unit test-e2e test-python ## all tests: Go with -race, end to end, Python
 
 clean-results:
 	@rm -rf $(RESULTS)
@@ -54,8 +61,13 @@ test-unit: ## Go tests beside the code
 test-e2e: build ## Go tests that start the binary
 	@$(GOTEST) $(RESULTS)/e2e.jsonl $(GO) test -json $(RACE) -shuffle=on -count=1 -timeout=20m ./test/...
 
-test-python: build $(VENV)/ready ## Python tests: the package ts, the example model, the tools
-	@scripts/pytest-suites $(VENV)/bin/python $(RESULTS)
+test-python: build $(VENV)/ready ## Python tests: the package ts, the example model, the tools; real models where torch is
+	@scripts/pytest-suites $(RESULTS) $(VENV)/bin/python $(TORCH)
+
+environments: $(VENV)/ready ## torch and TorchServe 0.12 for the tests (5.5 GB, once); TORCH_TESTS=required: or fail
+	@$(MAKE) --no-print-directory $(ORIGINAL)/ready || { \
+		echo "SKIP  tests with real models and with TorchServe 0.12: torch cannot be installed here, see above"; \
+		test "$(TORCH_TESTS)" != required; }
 
 lint: lint-go lint-python verify-generate ## linters for Go and Python, layers, format, generated files
 
@@ -78,8 +90,8 @@ verify-generate: ## fail if a generated file differs from what its generator wri
 fuzz: ## each fuzz test for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
 
-bench: build ## measure beside TorchServe 0.12, write docs/benchmarks.md (5.5 GB of downloads at first; QUICK=1: a short run)
-	@$(PYTHON) test/bench/bench.py --server $(BINARY) $(if $(QUICK),--quick)
+bench: build $(ORIGINAL)/ready ## measure beside TorchServe 0.12, write docs/benchmarks.md (QUICK=1: a short run)
+	@$(PYTHON) test/bench/bench.py --server $(BINARY) --original $(ORIGINAL) $(if $(QUICK),--quick)
 
 conformance: ## which IDs of the reference a passing test carries (PREFIX=TOK: only those)
 	@test -d $(RESULTS) || $(MAKE) test
@@ -99,7 +111,12 @@ $(GOLANGCI):
 
 $(VENV)/ready: $(REQUIREMENTS)
 	@echo "making the Python environment $(@D)"
-	@rm -rf $(@D)
-	@$(PYTHON) -m venv $(@D) || { echo "no virtual environment: install Python's venv module (Debian: apt-get install python3-venv)" >&2; exit 1; }
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
-	@touch $@
+	@scripts/python-env $(@D) $(PYTHON) $(REQUIREMENTS)
+
+$(TORCH)/ready: $(MODEL_REQUIREMENTS)
+	@echo "making the Python environment $(@D) with torch: 5.5 GB, some minutes, once"
+	@scripts/python-env $(@D) $(PYTHON) $(MODEL_REQUIREMENTS)
+
+$(ORIGINAL)/ready: $(TORCH)/ready $(ORIGINAL_REQUIREMENTS)
+	@echo "making the Python environment $(@D) with TorchServe 0.12"
+	@scripts/python-env $(@D) $(PYTHON) $(ORIGINAL_REQUIREMENTS) $(TORCH)

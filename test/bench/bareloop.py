@@ -99,13 +99,13 @@ def first_reply(client: socket.socket, command: bytes) -> bytes:
     return reply
 
 
-def rounds(client: socket.socket, command: bytes, seconds: float) -> Iterator[float]:
-    """Send a command again and again; yield the time after each 16 replies."""
+def rounds(client: socket.socket, command: bytes, count: int, seconds: float) -> Iterator[float]:
+    """Send a command again and again; yield the time after each count of replies."""
     reply = memoryview(bytearray(len(first_reply(client, command))))
     end = time.perf_counter() + seconds
     now = time.perf_counter()
     while now < end:
-        for _ in range(16):
+        for _ in range(count):
             exchange(client, command, reply)
         now = time.perf_counter()
         yield now
@@ -115,8 +115,18 @@ def measure(arguments: argparse.Namespace) -> Tuple[float, float]:
     """Return requests a second, and the seconds that the worker spends on one."""
     with tempfile.TemporaryDirectory(prefix="bareloop-") as folder:
         path = os.path.join(folder, ".ts.sock.9000")
+        metrics = str(arguments.worker.with_name("configs") / "metrics.yaml")
         worker = subprocess.Popen(
-            [arguments.python, str(arguments.worker), "--sock-type", "unix", "--sock-name", path],
+            [
+                arguments.python,
+                str(arguments.worker),
+                "--sock-type",
+                "unix",
+                "--sock-name",
+                path,
+                "--metrics-config",
+                metrics,
+            ],
             cwd=arguments.model_dir,
             env=environment(arguments.worker, arguments.model_dir),
             stdout=subprocess.DEVNULL,
@@ -125,15 +135,16 @@ def measure(arguments: argparse.Namespace) -> Tuple[float, float]:
             with connect(path, worker) as client:
                 first_reply(client, load_command(arguments.model_dir))
                 command = batch_command(arguments.batch, arguments.body)
-                list(rounds(client, command, min(1.0, arguments.seconds)))
+                at_once = 16 if len(command) < 1 << 20 else 1
+                list(rounds(client, command, at_once, min(1.0, arguments.seconds)))
                 before = cpu_seconds(worker.pid)
                 started = time.perf_counter()
-                times: List[float] = list(rounds(client, command, arguments.seconds))
+                times: List[float] = list(rounds(client, command, at_once, arguments.seconds))
                 used = cpu_seconds(worker.pid) - before
         finally:
             worker.terminate()
             worker.wait()
-    count = len(times) * 16 * arguments.batch
+    count = len(times) * at_once * arguments.batch
     return count / (times[-1] - started), used / count
 
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measures torchserve-go beside TorchServe 0.12 as published and beside its own Python worker on a bare socket.
+"""Measures torchserve-go beside TorchServe 0.12 as published, and the Python workers of both on a bare socket.
 
-usage: bench.py [--server build/torchserve] [--quick] [--rounds N] [--seconds N] [--only NAME] [--output FILE]
+usage: bench.py --original DIR [--server build/torchserve] [--quick] [--rounds N] [--seconds N] [--only NAME]
+                [--output FILE]
 
 One run, one machine, one client (wrk), one Python, the same archives; both servers with their default configuration
 and logs, token authorization off, one at a time, in turns. Each figure is the median of the rounds. The table goes to
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import servers
 import tools
@@ -28,6 +29,7 @@ from servers import Server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS, THEIRS, BARE = "torchserve-go", "TorchServe 0.12", "bare socket"
+WORKER = ROOT / "pkg" / "backend" / "ts" / "model_service_worker.py"
 WARM_UP = 3  # seconds before each workload
 
 
@@ -49,9 +51,13 @@ WORKLOADS = (
     Workload("/ping, 16 connections", "/ping", 16, 0),
 )
 
+# The Python workers alone: size of the batch and of each body, in bytes.
+BARE_LOOPS = [(batch, body) for body in (100, 100 << 10, 10 << 20) for batch in (1, 8)]
+
 # A figure is known by what is measured and its unit.
 Figure = Tuple[str, str]
 Samples = Dict[Figure, List[float]]
+Results = Dict[str, Samples]
 
 RATE, P50, P99 = "requests/s", "p50, ms", "p99, ms"
 PING: Figure = ("command to first 200 on /ping", "s")
@@ -96,16 +102,34 @@ def measure_bare(seconds: int, python: pathlib.Path, samples: Samples) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         store = pathlib.Path(folder)
         servers.write_archives(store)
-        done: Dict[Tuple[str, int, int], Optional[float]] = {}
+        done: Dict[Tuple[str, int, int], float] = {}
         for workload in WORKLOADS:
+            if not workload.bare_batch:
+                continue
             model = workload.path.rpartition("/")[2]
-            case = (servers.MODELS.get(model, ""), workload.bare_batch, workload.body)
-            if workload.bare_batch and case not in done:
+            case = (servers.MODELS[model], workload.bare_batch, workload.body)
+            if case not in done:
                 unpacked = servers.unpacked(store, model)
-                done[case] = tools.bare_loop(ROOT, python, unpacked, seconds, workload.bare_batch, workload.body)
-            rate = done.get(case)
-            if rate is not None:
-                samples[workload.name, RATE].append(rate)
+                done[case] = tools.bare_loop(WORKER, python, unpacked, seconds, workload.bare_batch, workload.body)
+            samples[workload.name, RATE].append(done[case])
+
+
+def measure_workers(workers: Dict[str, pathlib.Path], seconds: int, python: pathlib.Path, results: Results) -> None:
+    """Run the Python workers alone, in turns, with batches and bodies of several sizes."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        store = pathlib.Path(folder)
+        servers.write_archives(store)
+        model = servers.unpacked(store, "noop")
+        for batch, body in BARE_LOOPS:
+            figure = "worker alone, batch %d, bodies of %s" % (batch, size(body)), RATE
+            for name, worker in workers.items():
+                results[name][figure].append(tools.bare_loop(worker, python, model, seconds, batch, body))
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    unit = max(0, (count.bit_length() - 1) // 10)
+    return "%d %s" % (count >> 10 * unit, ("B", "KiB", "MiB")[unit])
 
 
 def better(figure: Figure, ours: float, theirs: float) -> float:
@@ -113,7 +137,7 @@ def better(figure: Figure, ours: float, theirs: float) -> float:
     return ours / theirs if figure[1] == RATE else theirs / ours
 
 
-def table(results: Dict[str, Samples]) -> str:
+def table(results: Results) -> str:
     """Return the medians of all as a Markdown table."""
     names = [name for name in (OURS, THEIRS, BARE) if results.get(name)]
     figures = list(dict.fromkeys(figure for name in names for figure in results[name]))
@@ -174,7 +198,8 @@ PAGE = """\
 worker), in one run on one machine that the client (wrk, one thread) shares with the server. Same archives, one worker
 per model, the default configuration and logs of each, token authorization off. The servers run one at a time, in
 turns; each figure is the median of the rounds. The bare socket is the same Python worker of torchserve-go, fed by a
-loop over a socket that does nothing else: what no server around it can exceed.
+loop over a socket that does nothing else: what no server around it can exceed. In the rows "worker alone" that loop
+feeds the Python worker of each, with the no-op handler.
 
 {circumstances}
 
@@ -185,6 +210,7 @@ loop over a socket that does nothing else: what no server around it can exceed.
 def main(argv: Sequence[str]) -> int:
     """Measure and report; argv is the command line without the program's name."""
     parser = argparse.ArgumentParser(description="Measures torchserve-go beside TorchServe 0.12.")
+    parser.add_argument("--original", type=pathlib.Path, required=True, help="environment with TorchServe 0.12")
     parser.add_argument("--server", type=pathlib.Path, default=ROOT / "build" / "torchserve")
     parser.add_argument("--quick", action="store_true", help="one round of 2 s per workload; writes no page")
     parser.add_argument("--rounds", type=int, default=3)
@@ -197,10 +223,11 @@ def main(argv: Sequence[str]) -> int:
 
     try:
         wrk = tools.wrk()
-        upstream = tools.torchserve()
+        upstream = tools.torchserve(options.original)
         contenders = [Server(OURS, options.server.resolve(), 18080), Server(THEIRS, upstream, 18180)]
         python = upstream.parent / "python"
-        results: Dict[str, Samples] = {name: collections.defaultdict(list) for name in (OURS, THEIRS, BARE)}
+        workers = {OURS: WORKER, THEIRS: tools.original_worker(options.original)}
+        results: Results = {name: collections.defaultdict(list) for name in (OURS, THEIRS, BARE)}
         for turn in range(options.rounds):
             for server in contenders:
                 if options.only in (None, server.name):
@@ -208,6 +235,7 @@ def main(argv: Sequence[str]) -> int:
                     measure(server, options.seconds, wrk, python, results[server.name])
             if options.only in (None, BARE):
                 measure_bare(options.seconds, python, results[BARE])
+                measure_workers(workers, max(1, options.seconds // 2), python, results)
             contenders.reverse()
     except (servers.Error, tools.Missing) as error:
         print("bench: %s" % error, file=sys.stderr)

@@ -1,7 +1,6 @@
-"""What the benchmark needs and a fresh machine lacks: TorchServe 0.12 as published, and the load generator wrk.
+"""What the benchmark drives: TorchServe 0.12 as published, the load generator wrk, and a loop over a bare socket.
 
-Both go to a cache folder outside the clone, once. An environment variable names an installation to use instead:
-BENCH_TORCHSERVE=/path/to/bin/torchserve, BENCH_WRK=/path/to/wrk.
+wrk goes to a cache folder outside the clone, once; BENCH_WRK=/path/to/wrk names another one.
 """
 
 from __future__ import annotations
@@ -14,18 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple
 
-REQUIREMENTS = [
-    "torchserve==0.12.0",
-    "torch-model-archiver==0.12.0",
-    "torch",
-    "numpy",
-    "psutil",
-    "pyyaml",
-    "packaging",
-    "requests",
-]
 JAVA = 17
 
 # Prints what wrk measured as one line of JSON; times are in microseconds.
@@ -61,15 +50,12 @@ def cache() -> pathlib.Path:
     return pathlib.Path(home, "torchserve-go")
 
 
-def torchserve() -> pathlib.Path:
-    """Return the command of TorchServe 0.12, installing it if needed (5.5 GB).
+def torchserve(environment: pathlib.Path) -> pathlib.Path:
+    """Return the command of TorchServe 0.12 in a Python environment.
 
     Raises:
         Missing: there is no Java for it.
     """
-    named = os.environ.get("BENCH_TORCHSERVE")
-    folder = cache() / "torchserve-0.12.0"
-    command = pathlib.Path(named) if named else folder / "bin" / "torchserve"
     try:
         version = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError):
@@ -77,12 +63,12 @@ def torchserve() -> pathlib.Path:
     found = re.search(r'version "([0-9]+)', version)
     if not found or int(found.group(1)) < JAVA:
         raise Missing("TorchServe 0.12 needs Java %d on PATH (Debian: openjdk-17-jre-headless)" % JAVA)
-    if not named and not (folder / "ready").exists():
-        print("installing TorchServe 0.12.0 with torch into %s" % folder, file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(folder / "bin" / "pip"), "install", "--quiet", *REQUIREMENTS], check=True)
-        (folder / "ready").touch()
-    return command
+    return environment / "bin" / "torchserve"
+
+
+def original_worker(environment: pathlib.Path) -> pathlib.Path:
+    """Return the script of the Python worker of TorchServe 0.12 in a Python environment."""
+    return next(environment.glob("lib/python3*/site-packages/ts/model_service_worker.py"))
 
 
 def wrk() -> List[str]:
@@ -126,14 +112,11 @@ def parsed(output: str) -> Load:
 
 
 def bare_loop(
-    root: pathlib.Path, python: pathlib.Path, model: pathlib.Path, seconds: int, batch: int, body: int
-) -> Optional[float]:
-    """Return the requests a second that our Python worker answers on a bare socket, without any server."""
-    loop = root / "test" / "bench" / "bareloop.py"
-    worker = root / "pkg" / "backend" / "ts" / "model_service_worker.py"
-    if not (loop.exists() and worker.exists()):
-        return None
-    options = {"worker": worker, "model-dir": model, "seconds": seconds, "batch": batch, "body": body}
+    worker: pathlib.Path, python: pathlib.Path, model: pathlib.Path, seconds: int, batch: int, body: int
+) -> float:
+    """Return the requests a second that a Python worker answers on a bare socket, without any server."""
+    loop = pathlib.Path(__file__).with_name("bareloop.py")
+    options = {"worker": worker, "model-dir": model, "seconds": seconds, "batch": batch, "body": body, "python": python}
     arguments = [text for name, value in options.items() for text in ("--" + name, str(value))]
-    output = subprocess.run([str(python), str(loop), *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return float(json.loads(output.splitlines()[-1])["requests_per_second"])
+    output = subprocess.run([sys.executable, str(loop), *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return float(json.loads(output.stdout.splitlines()[-1])["requests_per_second"])
