@@ -139,6 +139,7 @@ func (c ModelConfig) Apply(s model.Settings, runtime model.Runtime) model.Settin
 	}
 	set(&s.JobTicket, c.UseJobTicket)
 	set(&s.Async, c.AsyncCommunication)
+	set(&s.AsyncLimit, c.MaxAsyncRequests)
 	s.UseVenv = isTrue(c.UseVenv) && runtime == model.Python
 	s.Sequence = c.sequence()
 	s.Devices = c.deviceSettings(s.Devices)

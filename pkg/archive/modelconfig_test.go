@@ -85,7 +85,7 @@ func TestModelConfig(t *testing.T) {
 			Timeouts: model.Timeouts{
 				Response: 6 * time.Second, Startup: 7 * time.Second, Retry: 8 * time.Second, Client: 9 * time.Millisecond,
 			},
-			QueueSize: 10, JobTicket: true, UseVenv: true,
+			QueueSize: 10, JobTicket: true, AsyncLimit: 15, UseVenv: true,
 			Sequence: model.Sequence{
 				Batching: true, MaxIdle: 11 * time.Millisecond, Timeout: 12 * time.Millisecond,
 				QueueSize: 13, MaxNumber: 14, Continuous: true,

@@ -12,9 +12,8 @@ import (
 type Queue struct {
 	capacity int
 
-	turn  chan struct{} // holds one token: the collector's turn
-	wake  chan struct{} // holds one token: something changed
-	timer *time.Timer   // of the collector that has the turn
+	turn   chan struct{} // holds one token: the collector's turn
+	supply supply        // of the collector that has the turn
 
 	mu     sync.Mutex // Protects fields below
 	jobs   ring
@@ -26,10 +25,9 @@ func NewQueue(capacity int) *Queue {
 	q := &Queue{
 		capacity: max(capacity, 1),
 		turn:     make(chan struct{}, 1), // one turn exists
-		wake:     make(chan struct{}, 1), // a second signal would say nothing new
-		timer:    time.NewTimer(time.Hour),
+		supply:   newSupply(),
 	}
-	q.timer.Stop()
+	q.supply.next, q.supply.back = q.next, q.Return
 	q.turn <- struct{}{}
 	return q
 }
@@ -47,7 +45,7 @@ func (q *Queue) Put(j *job.Job) error {
 	}
 	q.jobs.push(j)
 	q.mu.Unlock()
-	q.signal()
+	q.supply.signal()
 	return nil
 }
 
@@ -69,7 +67,7 @@ func (q *Queue) Return(jobs []*job.Job) (refused []*job.Job) {
 	}
 	q.jobs.unshift(back)
 	q.mu.Unlock()
-	q.signal()
+	q.supply.signal()
 	return nil
 }
 
@@ -88,7 +86,7 @@ func (q *Queue) Close() []*job.Job {
 	q.closed = true
 	jobs := q.jobs.drain()
 	q.mu.Unlock()
-	q.signal()
+	q.supply.signal()
 	return jobs
 }
 
@@ -110,11 +108,4 @@ func (q *Queue) Oldest() time.Time {
 		return head.Created
 	}
 	return time.Time{}
-}
-
-func (q *Queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default: // the token is there already
-	}
 }

@@ -71,6 +71,7 @@ type Job struct {
 	Kind     Kind
 	Ref      model.Ref // as the client named it: the version may be empty
 	Request  Request
+	Sequence string // id of the sequence it belongs to, in a stateful model; empty: none
 	Sink     Sink
 	Created  time.Time
 	Deadline time.Time // zero: none (clientTimeoutInMills)

@@ -61,6 +61,10 @@ type Sequence struct {
 	Continuous bool
 }
 
+// SequenceHeaders are the names of the request headers that carry the id, the
+// start and the end of a sequence.
+type SequenceHeaders struct{ ID, Start, End string }
+
 // Devices says where workers run. Type is "gpu", "cpu" or empty for "gpu if
 // there is one". Parallel is empty, "pp", "tp", "pptp" or "custom"; Level is
 // the number of devices of one worker.
@@ -95,9 +99,12 @@ type Settings struct {
 	QueueSize int // waiting jobs, 1 and more
 	JobTicket bool
 	Async     bool // asyncCommunication
-	UseVenv   bool
-	Sequence  Sequence
-	Devices   Devices
+	// AsyncLimit bounds the requests that one asynchronous worker has at a time
+	// (maxAsyncRequests); 0: as many as come.
+	AsyncLimit int
+	UseVenv    bool
+	Sequence   Sequence
+	Devices    Devices
 }
 
 // Defaults of 0.12 for what no source sets.

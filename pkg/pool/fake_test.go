@@ -184,6 +184,25 @@ func (f *fake) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
 	return f.Exchange(jobs)
 }
 
+// Iterate gives each job as many steps as its first parameter has bytes.
+func (f *fake) Iterate(jobs []*job.Job, known int) ([]string, error) {
+	return nil, f.Exchange(jobs)
+}
+
+func (f *fake) Converse(ctx context.Context, next func(context.Context) (*job.Job, error), landed func()) (*job.Job, error) {
+	for {
+		j, err := next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		err = f.Exchange([]*job.Job{j})
+		landed()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
 func (f *fake) Exchange(jobs []*job.Job) error {
 	defer f.alone()()
 	f.mu.Lock()

@@ -19,7 +19,7 @@ import (
 // slots go to worker.LogThread.
 const LogModel = "org.pytorch.serve.wlm.Model"
 
-// Worker is one worker as a slot drives it. Start, Exchange and Stop are called
+// Worker is one worker as a slot drives it. Start, Stop and the exchanges are called
 // by one goroutine at a time, the others by any.
 type Worker interface {
 	// Start brings up an incarnation of the process and blocks until its model
@@ -29,6 +29,15 @@ type Worker interface {
 	// next is the batch to put behind it meanwhile. After an error the jobs were
 	// answered, unless worker.Unsent says otherwise, and those of next were not.
 	ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error
+	// Iterate has live jobs worked on for one step; the worker knows the first
+	// ones, as many as known says. ended are the sequences that the model has
+	// ended. After an error the jobs were answered, unless worker.Unsent says
+	// otherwise.
+	Iterate(jobs []*job.Job, known int) (ended []string, err error)
+	// Converse sends the jobs that next gives without waiting for answers, until
+	// next fails and they are answered, or the incarnation fails; landed is called
+	// for each that is over. unsent is a job that nobody has touched.
+	Converse(ctx context.Context, next func(context.Context) (*job.Job, error), landed func()) (unsent *job.Job, err error)
 	// Stop blocks until the process of an incarnation has ended; ctx cuts its
 	// politeness short. Without an incarnation nothing happens.
 	Stop(ctx context.Context) error
@@ -51,6 +60,17 @@ type Slot struct {
 	Env  []string
 }
 
+// backlog is what waits in a pool.
+type backlog interface {
+	// Line returns where one more loaded worker takes its jobs.
+	Line() batch.Line
+	// Drain and Close return the waiting jobs, which the caller must answer.
+	Drain() []*job.Job
+	Close() []*job.Job
+	Waiting() (pending, free int)
+	Oldest() time.Time
+}
+
 // Config describes one pool. It is not changed after New.
 type Config struct {
 	Archive  model.Archive
@@ -62,6 +82,8 @@ type Config struct {
 	Release func(Slot)
 	// NewWorker makes a worker whose process is not started.
 	NewWorker func(Slot) Worker
+	// Sequences are the names of the headers that carry a sequence.
+	Sequences model.SequenceHeaders
 	// StopLimit is how long Close lets the batches in flight finish
 	// (unregister_model_timeout).
 	StopLimit time.Duration
@@ -72,8 +94,10 @@ type Config struct {
 // Pool is one model version at work.
 type Pool struct {
 	cfg     Config
-	queue   *batch.Queue
-	tickets *tickets // nil: every job is admitted that finds a place
+	waiting backlog
+	queue   *batch.Queue     // waiting, unless the model is stateful; then nil
+	open    *batch.Sequences // waiting, if the model is stateful; else nil
+	tickets *tickets         // nil: every job is admitted that finds a place
 	log     zerolog.Logger
 
 	refusing atomic.Bool  // closed, or about to be
@@ -92,10 +116,16 @@ type Pool struct {
 // New returns a pool without workers; it starts nothing.
 func New(cfg Config) *Pool {
 	p := &Pool{
-		cfg:   cfg,
-		queue: batch.NewQueue(cfg.Settings.QueueSize),
-		log:   cfg.Log(LogModel, "pool"),
-		turn:  make(chan struct{}, 1), // one turn exists
+		cfg:  cfg,
+		log:  cfg.Log(LogModel, "pool"),
+		turn: make(chan struct{}, 1), // one turn exists
+	}
+	if cfg.Settings.Sequence.Batching {
+		p.open = newSequences(cfg.Settings)
+		p.waiting = p.open
+	} else {
+		p.queue = batch.NewQueue(cfg.Settings.QueueSize)
+		p.waiting = p.queue
 	}
 	if cfg.Settings.JobTicket {
 		p.tickets = &tickets{}
@@ -120,18 +150,35 @@ func (p *Pool) Submit(ctx context.Context, j *job.Job) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if p.tickets != nil && !p.tickets.admit(j) {
-		p.log.Info().Msg("There are no job tickets available")
-		return busy()
-	}
-	if err := p.queue.Put(j); err != nil {
-		if p.tickets != nil {
-			p.tickets.withdraw(j)
-		}
+	if err := p.put(j); err != nil {
 		return err
 	}
 	p.sweep() // the last worker may have left meanwhile
 	return nil
+}
+
+func (p *Pool) put(j *job.Job) error {
+	if p.open != nil {
+		return p.putInSequence(j)
+	}
+	if !p.admit(j) {
+		return busy()
+	}
+	err := p.queue.Put(j)
+	if err != nil && p.tickets != nil {
+		p.tickets.withdraw(j)
+	}
+	return err
+}
+
+// admit reports whether the job may wait for a worker, as far as tickets are
+// concerned.
+func (p *Pool) admit(j *job.Job) bool {
+	if p.tickets == nil || p.tickets.admit(j) {
+		return true
+	}
+	p.log.Info().Msg("There are no job tickets available")
+	return false
 }
 
 // sweep answers everything that is queued when no worker is left to do it.
@@ -139,7 +186,7 @@ func (p *Pool) sweep() {
 	if p.alive.Load() > 0 {
 		return
 	}
-	for _, j := range p.queue.Drain() {
+	for _, j := range p.waiting.Drain() {
 		j.Fail(busy())
 	}
 }
@@ -153,24 +200,13 @@ func (p *Pool) limits() batch.Limits {
 	return batch.Limits{Size: b.Size, Delay: b.Delay}
 }
 
-// putBack returns jobs that were never sent to the head of the queue.
-func (p *Pool) putBack(jobs []*job.Job) {
-	if p.tickets != nil {
-		p.tickets.promise(jobs)
-	}
-	for _, j := range p.queue.Return(jobs) {
-		j.Fail(busy())
-	}
-	p.sweep()
-}
-
 // Status returns the model version as describe shows it, but for what only the
 // registry knows. Its workers are in ascending order and exclude those that
 // were scaled away.
 func (p *Pool) Status() model.Status {
 	s := model.Status{Archive: p.cfg.Archive, Settings: p.cfg.Settings.Clone()}
-	s.QueuePending, s.QueueCapacity = p.queue.Waiting()
-	s.QueueOldest, s.Running = p.queue.Oldest(), int(p.running.Load())
+	s.QueuePending, s.QueueCapacity = p.waiting.Waiting()
+	s.QueueOldest, s.Running = p.waiting.Oldest(), int(p.running.Load())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Settings.Workers = p.workers

@@ -158,7 +158,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	}
 	defer p.passTurn()
 	leaving, stuck := p.retireAll()
-	for _, j := range p.queue.Close() {
+	for _, j := range p.waiting.Close() {
 		j.Fail(busy())
 	}
 

@@ -31,7 +31,10 @@ type slot struct {
 	ended   chan struct{}      // closed when run has ended
 	err     error              // why the process may still be there; read after ended
 
-	jobs   []*job.Job // the batch in work; reused
+	line   batch.Line // where it takes jobs, while it is loaded
+	jobs   []*job.Job // the batch in work, or the live jobs of continuous batching; reused
+	known  int        // of the live jobs, those that the worker has seen
+	atWork int        // part of pool.running
 	next   []*job.Job // the batch that was sent ahead; its array is reused
 	unsent *job.Job   // head of the batch that could not be sent last time
 
@@ -95,13 +98,48 @@ func (s *slot) serve(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	s.line = s.pool.waiting.Line()
+	defer s.leaveLine()
 	limits := s.pool.limits()
-	ahead := func() []*job.Job { return s.readAhead(ctx, limits) }
+	switch set := s.pool.cfg.Settings; {
+	case set.Async:
+		return s.converse(ctx)
+	case set.Sequence.Continuous:
+		return repeat(func() error { return s.step(ctx, limits) })
+	default:
+		ahead := func() []*job.Job { return s.readAhead(ctx, limits) }
+		return repeat(func() error { return s.work(ctx, limits, ahead) })
+	}
+}
+
+// repeat does something until it fails.
+func repeat(what func() error) error {
 	for {
-		if err := s.work(ctx, limits, ahead); err != nil {
+		if err := what(); err != nil {
 			return err
 		}
 	}
+}
+
+// leaveLine answers what waited for this worker alone.
+func (s *slot) leaveLine() {
+	s.offer(0)
+	for _, j := range s.line.Close() {
+		j.Fail(busy())
+	}
+}
+
+// offer says how many jobs the worker would take, where that matters.
+func (s *slot) offer(n int) {
+	if t := s.pool.tickets; t != nil {
+		t.offer(s, n)
+	}
+}
+
+// nowHas counts the jobs that the worker has.
+func (s *slot) nowHas(n int) {
+	s.pool.running.Add(int64(n - s.atWork))
+	s.atWork = n
 }
 
 // work has one batch answered: the one that was sent ahead, else one that it
@@ -110,13 +148,14 @@ func (s *slot) serve(ctx context.Context) error {
 func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*job.Job) error {
 	if len(s.next) > 0 {
 		s.jobs, s.next = s.next, s.jobs[:0]
-	} else if _, err := s.collect(ctx, limits); err != nil {
+	} else if err := s.collect(ctx, limits); err != nil {
 		return err
 	}
-	s.pool.running.Add(int64(len(s.jobs)))
+	s.nowHas(len(s.jobs))
 	err := s.worker.ExchangeAhead(s.jobs, ahead)
-	s.pool.running.Add(-int64(len(s.jobs)))
+	s.nowHas(0)
 	s.settle(s.jobs, err)
+	s.line.Settle(nil)
 	clear(s.jobs) // do not keep answered requests alive
 	if err != nil && len(s.next) > 0 {
 		s.takeBack(err)
@@ -129,7 +168,7 @@ func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*jo
 // free earlier.
 func (s *slot) readAhead(ctx context.Context, limits batch.Limits) []*job.Job {
 	p := s.pool
-	if ctx.Err() == nil && p.tickets == nil && p.alive.Load() == 1 {
+	if ctx.Err() == nil && p.queue != nil && p.tickets == nil && p.alive.Load() == 1 {
 		s.next = p.queue.Ready(limits, worker.MaxAhead, s.next[:0])
 	}
 	return s.next
@@ -139,7 +178,7 @@ func (s *slot) readAhead(ctx context.Context, limits batch.Limits) []*job.Job {
 // err.
 func (s *slot) takeBack(err error) {
 	if worker.Unbegun(err) {
-		s.pool.putBack(s.next)
+		s.putBack(s.next)
 	} else {
 		for _, j := range s.next {
 			j.Fail(err)
@@ -150,20 +189,34 @@ func (s *slot) takeBack(err error) {
 }
 
 // collect blocks until there is a batch and leaves it in s.jobs.
-func (s *slot) collect(ctx context.Context, limits batch.Limits) ([]*job.Job, error) {
-	p := s.pool
-	if p.tickets != nil {
-		p.tickets.wait()
-	}
-	jobs, err := p.queue.Collect(ctx, limits, s.jobs[:0])
+func (s *slot) collect(ctx context.Context, limits batch.Limits) error {
+	s.offer(1)
+	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
 	s.jobs = jobs
-	if p.tickets != nil {
-		p.tickets.leave(jobs)
-	}
+	s.took(0, jobs)
 	if err != nil {
-		p.sweep() // what was collected is queued again
+		s.pool.sweep() // what was collected is queued again
 	}
-	return jobs, err
+	return err
+}
+
+// took notes that jobs were taken, and how many more the worker would take.
+func (s *slot) took(more int, jobs []*job.Job) {
+	if t := s.pool.tickets; t != nil {
+		t.offer(s, more)
+		t.withdraw(jobs...)
+	}
+}
+
+// putBack returns jobs that were never sent to the head of what waits.
+func (s *slot) putBack(jobs []*job.Job) {
+	if t := s.pool.tickets; t != nil {
+		t.promise(jobs)
+	}
+	for _, j := range s.line.Return(jobs) {
+		j.Fail(busy())
+	}
+	s.pool.sweep()
 }
 
 // settle decides over the jobs of an exchange that ended with err. What was not
@@ -176,11 +229,16 @@ func (s *slot) settle(jobs []*job.Job, err error) {
 	}
 	if s.unsent != jobs[0] {
 		s.unsent = jobs[0]
-		s.pool.putBack(jobs)
+		s.putBack(jobs)
 		return
 	}
 	s.unsent = nil
-	failure := &fault.Error{Kind: fault.Worker, Status: http.StatusInternalServerError, Message: "Worker died.", Err: err}
+	failAll(jobs, err)
+}
+
+// failAll answers jobs that a worker could not take.
+func failAll(jobs []*job.Job, cause error) {
+	failure := &fault.Error{Kind: fault.Worker, Status: http.StatusInternalServerError, Message: "Worker died.", Err: cause}
 	for _, j := range jobs {
 		j.Fail(failure)
 	}

@@ -89,14 +89,25 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 				MaxResponse: int(s.cfg.Workers.MaxResponse),
 				StopGrace:   s.cfg.Workers.StopGrace,
 				StopLimit:   s.cfg.Models.Defaults.Unregister,
+				SequenceEnd: sequenceEnd(settings, s.cfg.HTTP.Sequence),
 				Metrics:     s.metrics.Worker(a.Name, s.logs.Logger(worker.LogLifeCycle, worker.Name(slot.Port, a))),
 				Log:         s.logs.Logger,
 			})
 		},
+		Sequences: model.SequenceHeaders(s.cfg.HTTP.Sequence),
 		Release:   func(slot pool.Slot) { s.metrics.Forget(worker.Name(slot.Port, a)) },
 		StopLimit: s.cfg.Models.Defaults.Unregister,
 		Log:       s.logs.Logger,
 	})
+}
+
+// sequenceEnd is the response header with which a model ends sequences: only one
+// that has several requests of a sequence at a time needs it (SCH §13.4).
+func sequenceEnd(settings model.Settings, names config.SequenceHeaders) string {
+	if settings.Sequence.Batching && settings.Sequence.Continuous {
+		return names.End
+	}
+	return ""
 }
 
 // maxSocketPath is the length in bytes of a socket's path that every system

@@ -111,9 +111,6 @@ func (s *Service) supported(a model.Archive, m model.Settings) error {
 		key   string
 		asked bool
 	}{
-		{"asyncCommunication", m.Async},
-		{"continuousBatching", m.Sequence.Continuous},
-		{"sequenceBatching", m.Sequence.Batching},
 		{"parallelType", m.Devices.Parallel != "" && m.Devices.Level > 0},
 		{"useVenv", m.UseVenv},
 		{"requirementsFile (install_py_dep_per_model=true)", s.cfg.Installs && a.Requirements != ""},

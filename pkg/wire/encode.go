@@ -64,23 +64,34 @@ type cut struct {
 // Infer encodes one batch as fragments for a vectored write. Values above 4 KiB
 // are referenced, not copied: they must not change until the write is done. The
 // batch must not be empty (WRK-D3); it is the caller's duty never to send one.
-func (e *Encoder) Infer(jobs []*job.Job) *net.Buffers {
+func (e *Encoder) Infer(jobs []*job.Job) *net.Buffers { return e.Iterate(jobs, 0) }
+
+// Iterate encodes one iteration of continuous batching: of the first jobs, as
+// many as known says, the worker has had the parameters (WRK §7).
+func (e *Encoder) Iterate(jobs []*job.Job, known int) *net.Buffers {
 	e.head = append(e.head[:0], CommandInfer)
 	e.cuts = e.cuts[:0]
-	for _, j := range jobs {
-		e.request(j)
+	for i, j := range jobs {
+		e.headers(j)
+		if i >= known {
+			e.parameters(j)
+		}
+		e.head = appendInt(e.head, int(endOfList))
 	}
 	e.head = appendInt(e.head, int(endOfList))
 	return e.fragments()
 }
 
-func (e *Encoder) request(j *job.Job) {
+func (e *Encoder) headers(j *job.Job) {
 	e.head = appendString(e.head, j.ID)
 	for _, h := range j.Request.Headers {
 		e.head = appendString(e.head, h.Name)
 		e.head = appendString(e.head, h.Value)
 	}
 	e.head = appendInt(e.head, int(endOfList))
+}
+
+func (e *Encoder) parameters(j *job.Job) {
 	for _, p := range j.Request.Parameters {
 		e.head = appendString(e.head, p.Name)
 		e.head = appendString(e.head, p.ContentType)
@@ -91,7 +102,6 @@ func (e *Encoder) request(j *job.Job) {
 		}
 		e.cuts = append(e.cuts, cut{at: len(e.head), value: p.Value})
 	}
-	e.head = appendInt(e.head, int(endOfList))
 }
 
 // fragments cuts head where large values belong. It runs after head has

@@ -68,28 +68,29 @@ func (c *conn) sendLoad(l wire.Load, limit time.Duration) error {
 	return nil
 }
 
-// send writes one batch. The deadline also covers the first answer.
-func (c *conn) send(jobs []*job.Job, limit time.Duration) error {
+// send writes one batch, without the parameters of the jobs that are known. The
+// deadline also covers the first answer.
+func (c *conn) send(jobs []*job.Job, known int, limit time.Duration) error {
 	if err := c.idle(); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
 	if err := c.net.SetDeadline(time.Now().Add(limit)); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
-	return c.write(jobs)
+	return c.write(jobs, known)
 }
 
 // sendAhead writes a batch while the answer to another one is awaited. Whatever
 // goes wrong, the worker has not begun it.
 func (c *conn) sendAhead(jobs []*job.Job) error {
-	if err := c.write(jobs); err != nil {
+	if err := c.write(jobs, 0); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
 	return nil
 }
 
-func (c *conn) write(jobs []*job.Job) error {
-	n, err := c.enc.Infer(jobs).WriteTo(c.net)
+func (c *conn) write(jobs []*job.Job, known int) error {
+	n, err := c.enc.Iterate(jobs, known).WriteTo(c.net)
 	switch {
 	case err == nil:
 		return nil

@@ -65,7 +65,7 @@ func Unbegun(err error) bool { return !errors.Is(err, wire.ErrProtocol) }
 func (w *Worker) hand(jobs []*job.Job, limit time.Duration) error {
 	w.flushing(jobs[0].Kind.String(), len(jobs))
 	if w.ahead != jobs[0] {
-		return w.conn.send(jobs, limit)
+		return w.conn.send(jobs, 0, limit)
 	}
 	err := w.aheadErr
 	w.ahead, w.aheadErr = nil, nil
@@ -122,9 +122,11 @@ func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error
 		item := &r.Items[i]
 		at := find(jobs, item.RequestID, i)
 		if at < 0 {
-			return false, fmt.Errorf("%w: Unexpected job in sendResponse() with 200 status code: %s", wire.ErrProtocol, item.RequestID)
+			return false, unexpected(item)
 		}
-		more = w.deliverItem(jobs[at], item, &w.streamed[at]) || more
+		_, goesOn := item.Streaming()
+		w.deliverItem(jobs[at], item, goesOn, &w.streamed[at])
+		more = more || goesOn
 	}
 	if more {
 		return true, nil
@@ -132,7 +134,7 @@ func (w *Worker) deliver(jobs []*job.Job, r wire.Response) (more bool, err error
 	for _, j := range jobs {
 		// A job without an item must not wait for ever (SCH-D29).
 		if !j.Done() {
-			j.Fail(&fault.Error{Kind: fault.Worker, Status: 503, Message: "number of batch response mismatched"})
+			j.Fail(mismatched())
 		}
 	}
 	return false, nil
@@ -143,16 +145,15 @@ func unfinished(i wire.Item) bool {
 	return more
 }
 
-// deliverItem hands one item to its job and reports whether more will follow.
+// deliverItem hands one item to its job; more says whether others will follow.
 // streamed remembers that a piece was delivered before.
-func (w *Worker) deliverItem(j *job.Job, item *wire.Item, streamed *bool) (more bool) {
-	present, more := item.Streaming()
+func (w *Worker) deliverItem(j *job.Job, item *wire.Item, more bool, streamed *bool) {
 	if item.Oversize > 0 {
 		j.Fail(oversize(item.Oversize))
-		return more
+		return
 	}
 	headers := item.Headers
-	if present && !more && !*streamed {
+	if !more && !*streamed {
 		headers = without(headers, wire.StreamNext) // an ordinary answer after all (INF-D16)
 	}
 	*streamed = *streamed || more
@@ -166,7 +167,6 @@ func (w *Worker) deliverItem(j *job.Job, item *wire.Item, streamed *bool) (more 
 		Body:        item.Body,
 		More:        more,
 	})
-	return more
 }
 
 func oversize(n int) error {
@@ -174,7 +174,12 @@ func oversize(n int) error {
 		"Message size exceed limit: %d\nConsider increasing the 'max_response_size' in 'config.properties' to fix.", n)}
 }
 
+// without returns the headers but those with this name; the same ones if there
+// are none.
 func without(headers []job.Header, name string) []job.Header {
+	if !slices.ContainsFunc(headers, func(h job.Header) bool { return h.Name == name }) {
+		return headers
+	}
 	kept := make([]job.Header, 0, len(headers))
 	for _, h := range headers {
 		if h.Name != name {
@@ -244,7 +249,7 @@ func (w *Worker) broken(jobs []*job.Job, cause error) error {
 	default:
 		w.log.Error().Msg("Backend worker error\n" + cause.Error())
 	}
-	if late && jobs[0].Kind == job.Describe {
+	if late && len(jobs) == 1 && jobs[0].Kind == job.Describe {
 		failure.Message = errNoMetadata
 	}
 	if reason := w.interrupted(); reason != nil {

@@ -55,6 +55,7 @@ type Config struct {
 	Env         []string // variables beside those of Launch
 	Launch      Launch
 	MaxResponse int           // bytes per field of an answer
+	SequenceEnd string        // response header with which the model ends sequences; empty: it cannot
 	StopGrace   time.Duration // between asking a process to end and killing it
 	StopLimit   time.Duration // for a killed process to end (unregister_model_timeout)
 	Metrics     Metrics

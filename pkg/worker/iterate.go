@@ -1,0 +1,113 @@
+package worker
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/job"
+	"github.com/torchserve-go/torchserve/pkg/wire"
+)
+
+// Iterate has the live jobs of continuous batching, at least one, worked on for
+// one step, and hands what comes of it to them (SCH §12, WRK §7). The worker has
+// had the parameters of the first ones, as many as known says. A job that is not
+// done afterwards, and whose client has not gone, goes on in the next iteration.
+// ended are the sequences that the model has ended.
+//
+// After an error the incarnation must be stopped: with Unsent the jobs were not
+// touched, otherwise each of them was answered.
+func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
+	if w.conn == nil {
+		return nil, fmt.Errorf("%w: worker is not started", errUnsent)
+	}
+	began := time.Now()
+	w.flushing(jobs[0].Kind.String(), len(jobs))
+	if err := w.conn.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
+		if Unsent(err) {
+			return nil, err
+		}
+		return nil, w.broken(jobs, err)
+	}
+	asked := time.Now()
+	r, err := w.conn.receive()
+	if err != nil {
+		return nil, w.broken(jobs, err)
+	}
+	waited := time.Since(asked)
+	w.answered(waited)
+	ended, err = w.deliverStep(jobs, known, r)
+	if err != nil {
+		return nil, w.broken(jobs, err)
+	}
+	w.conn.forget()
+	w.cfg.Metrics.WorkerThreadTime(time.Since(began) - waited)
+	return ended, nil
+}
+
+// deliverStep hands the items of an iteration to their jobs. A failure is that
+// of all of them; the worker goes on.
+func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (ended []string, err error) {
+	if r.Code != 200 {
+		failure := w.batchFailure(r)
+		for _, j := range jobs {
+			j.Fail(failure)
+		}
+		return nil, nil
+	}
+	answered := make([]bool, len(jobs))
+	for i := range r.Items {
+		item := &r.Items[i]
+		at := find(jobs, item.RequestID, i)
+		if at < 0 {
+			return nil, unexpected(item)
+		}
+		answered[at] = true
+		ended = append(ended, w.sequenceEnds(item)...)
+		streamed := at < known
+		w.deliverItem(jobs[at], item, goesOn(item), &streamed)
+	}
+	for at, j := range jobs {
+		if !answered[at] {
+			j.Fail(mismatched())
+		}
+	}
+	return ended, nil
+}
+
+// goesOn reports whether a job has another iteration before it: unlike with
+// streams, every value but false says so (WRK §7).
+func goesOn(i *wire.Item) bool {
+	for _, h := range i.Headers {
+		if h.Name == wire.StreamNext {
+			return h.Value != "false"
+		}
+	}
+	return false
+}
+
+// sequenceEnds returns the ids of the sequences that an item ends (SCH §13.4).
+func (w *Worker) sequenceEnds(i *wire.Item) (ids []string) {
+	if w.cfg.SequenceEnd == "" {
+		return nil
+	}
+	for _, h := range i.Headers {
+		if !strings.EqualFold(h.Name, w.cfg.SequenceEnd) {
+			continue
+		}
+		for id := range strings.SplitSeq(h.Value, ";") {
+			ids = append(ids, strings.TrimSpace(id))
+		}
+	}
+	return ids
+}
+
+func unexpected(i *wire.Item) error {
+	return fmt.Errorf("%w: Unexpected job in sendResponse() with 200 status code: %s", wire.ErrProtocol, i.RequestID)
+}
+
+// mismatched is the end of a job for which there was no item (SCH-D29).
+func mismatched() error {
+	return &fault.Error{Kind: fault.Worker, Status: 503, Message: "number of batch response mismatched"}
+}
