@@ -213,7 +213,11 @@ func (q *Queue) next(like *job.Job) (*job.Job, verdict) {
 	defer dropped.answer()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	j, v := q.jobs.take(like, time.Now(), &dropped)
+	now := time.Now()
+	j, v := q.jobs.take(like, now, &dropped)
+	if v == taken {
+		q.waits.add(now.Sub(j.Created))
+	}
 	if v == nothing && q.closed {
 		v = closed
 	}

@@ -80,6 +80,7 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j, v := s.loose.take(like, now, &dropped); v == taken {
+		s.waits.add(now.Sub(j.Created))
 		return j, v
 	}
 	for len(l.ready) > 0 {
@@ -90,6 +91,7 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 		}
 		l.ready = slices.Delete(l.ready, 0, 1)
 		if v == taken {
+			s.waits.add(now.Sub(later(q.free, j.Created)))
 			q.held, q.polled = q.held+1, true
 			l.held[j] = q
 		}
@@ -152,13 +154,31 @@ func (l *lane) Settle(live []*job.Job) {
 	l.sortReady()
 }
 
+// Leave implements Line: a worker that has sequences stays, one that has none
+// gets none any more.
+func (l *lane) Leave() bool {
+	s := l.all
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.bound > 0 {
+		return false
+	}
+	s.drop(l)
+	return true
+}
+
+// drop takes a worker out of those that get sequences.
+func (s *Sequences) drop(l *lane) {
+	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+}
+
 // Close implements Line. A sequence of which the worker has seen nothing goes to
 // another one; the others end, because what they were is lost (SCH-D45).
 func (l *lane) Close() (orphans []*job.Job) {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+	s.drop(l)
 	for _, q := range s.open {
 		if q.lane != l {
 			continue

@@ -17,6 +17,7 @@ type Queue struct {
 
 	mu     sync.Mutex // Protects fields below
 	jobs   ring
+	waits  Waited
 	closed bool
 }
 
@@ -99,13 +100,16 @@ func (q *Queue) Waiting() (pending, free int) {
 	return q.jobs.len(), max(q.capacity-q.jobs.len(), 0)
 }
 
+// Waits returns how long jobs wait for a worker.
+func (q *Queue) Waits() Waits {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return Waits{q.waits, q.jobs.oldest()}
+}
+
 // Oldest returns when the job at the head arrived, or the zero time.
 func (q *Queue) Oldest() time.Time {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.jobs.purge()
-	if head := q.jobs.peek(); head != nil {
-		return head.Created
-	}
-	return time.Time{}
+	return q.jobs.oldest()
 }

@@ -2,6 +2,7 @@ package batch
 
 import (
 	"slices"
+	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/job"
 )
@@ -71,6 +72,16 @@ func (r *ring) purge() {
 		*r.at(i) = nil
 	}
 	r.n = kept
+}
+
+// oldest returns when the first job that needs an answer arrived, or the zero
+// time.
+func (r *ring) oldest() time.Time {
+	r.purge()
+	if head := r.peek(); head != nil {
+		return head.Created
+	}
+	return time.Time{}
 }
 
 // grow makes room for k more jobs.

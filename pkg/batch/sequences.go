@@ -35,6 +35,7 @@ type Sequences struct {
 	open   map[string]*sequence
 	lanes  []*lane
 	loose  ring
+	waits  Waited
 	closed bool
 }
 
@@ -42,10 +43,11 @@ type Sequences struct {
 type sequence struct {
 	id      string
 	waiting ring
-	lane    *lane // whose it is; nil: nobody's yet
-	held    int   // jobs that the worker has
-	polled  bool  // the worker has taken a job and not answered since
-	begun   bool  // a worker was sent a job of it
+	lane    *lane     // whose it is; nil: nobody's yet
+	held    int       // jobs that the worker has
+	polled  bool      // the worker has taken a job and not answered since
+	free    time.Time // since when the next job may be taken; zero: it may not
+	begun   bool      // a worker was sent a job of it
 	created time.Time
 
 	timer *time.Timer
@@ -135,7 +137,13 @@ func (s *Sequences) refresh(q *sequence) {
 	if s.open[q.id] != q {
 		return // it has ended
 	}
-	if q.lane != nil && q.waiting.len() > 0 && !q.polled {
+	switch may := q.waiting.len() > 0 && !q.polled; {
+	case !may:
+		q.free = time.Time{}
+	case q.free.IsZero():
+		q.free = time.Now()
+	}
+	if q.lane != nil && !q.free.IsZero() {
 		q.lane.list(q)
 	}
 	q.due = time.Time{}
@@ -254,6 +262,32 @@ func (s *Sequences) Oldest() time.Time {
 		}
 	}
 	return oldest
+}
+
+// Waits returns how long jobs wait for a worker. While a job waits for the answer
+// to the one before it, in its sequence, that does not count: no worker may take
+// it.
+func (s *Sequences) Waits() Waits {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := Waits{s.waits, s.loose.oldest()}
+	for _, q := range s.open {
+		arrived := q.waiting.oldest()
+		if arrived.IsZero() || q.free.IsZero() {
+			continue
+		}
+		if turn := later(q.free, arrived); w.Since.IsZero() || turn.Before(w.Since) {
+			w.Since = turn
+		}
+	}
+	return w
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Open returns the number of open sequences.
