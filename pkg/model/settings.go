@@ -28,9 +28,22 @@ func ParseRuntime(text string) (Runtime, bool) {
 	return "", false
 }
 
-// Workers is a wanted number of workers: at least Min, at most Max. There is
-// no automatic scaling between them; Max is an upper trim (SCH §7.2).
+// MaxWorkers bounds the workers of a model version: each is a process, and a
+// slip of the keyboard, or a hostile archive, must not exhaust the machine.
+const MaxWorkers = 4096
+
+// Workers is a wanted number of workers: at least Min, at most Max. Unless
+// Autoscale is on nothing moves it between them; Max is an upper trim (SCH §7.2).
 type Workers struct{ Min, Max int }
+
+// Autoscale says how the number of workers follows the load, from Workers.Min to
+// Workers.Max (docs/autoscaling.md). The zero value: it does not.
+type Autoscale struct {
+	On        bool
+	QueueWait time.Duration // how long a job may wait for a worker
+	UpAfter   time.Duration // of longer waits, after which a worker is added
+	DownAfter time.Duration // over which the work must fit into one worker fewer
+}
 
 // Batching is how requests are grouped for a worker: up to Size jobs (1 and
 // more), or those that arrive within Delay of the first.
@@ -94,6 +107,7 @@ type Torchrun struct {
 // sources were merged (decisions.md, "precedence of model parameters").
 type Settings struct {
 	Workers   Workers
+	Autoscale Autoscale
 	Batching  Batching
 	Timeouts  Timeouts
 	QueueSize int // waiting jobs, 1 and more
@@ -118,6 +132,9 @@ const (
 	DefaultSequenceIdle  = 60 * time.Second
 	DefaultSequenceQueue = 1
 	DefaultSequences     = 1
+	DefaultQueueWait     = 100 * time.Millisecond // this and the next two are ours
+	DefaultUpAfter       = 5 * time.Second
+	DefaultDownAfter     = 60 * time.Second
 )
 
 // Archive is an unpacked model: where it is and what its manifest says after

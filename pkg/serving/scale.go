@@ -32,13 +32,9 @@ func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) 
 	return progress, nil
 }
 
-// maxWorkers bounds the workers of a model version: each is a process, and a
-// slip of the keyboard, or a hostile archive, must not exhaust the machine.
-const maxWorkers = 4096
-
 func affordable(w model.Workers) error {
-	if w.Min > maxWorkers {
-		return fault.New(fault.BadRequest, fmt.Sprintf("A model can have at most %d workers, not %d.", maxWorkers, w.Min))
+	if w.Min > model.MaxWorkers {
+		return fault.New(fault.BadRequest, fmt.Sprintf("A model can have at most %d workers, not %d.", model.MaxWorkers, w.Min))
 	}
 	return nil
 }
