@@ -14,7 +14,7 @@ import (
 // is alone: it waits until none is live, and what is behind it waits, too.
 func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.dropGone()
-	most := s.most(limits)
+	most := s.pool.most(limits)
 	if len(s.jobs) == 0 {
 		if err := s.collect(ctx, limits); err != nil {
 			return err
@@ -40,15 +40,6 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.jobs, s.known = s.jobs[:0], 0
 	s.nowHas(0)
 	return err
-}
-
-// most is how many jobs may be live: twice as many when a sequence may have
-// several of them (SCH §13.4).
-func (s *slot) most(limits batch.Limits) int {
-	if s.pool.open != nil {
-		return 2 * limits.Size
-	}
-	return limits.Size
 }
 
 // dropGone keeps the live jobs that go on. The worker learns of a client that has

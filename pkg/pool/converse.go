@@ -18,14 +18,14 @@ func (s *slot) converse(ctx context.Context) error {
 		}
 		j := s.jobs[0]
 		clear(s.jobs) // do not keep it alive
-		s.pool.running.Add(1)
+		s.pool.nowRuns(1, 0)
 		return j, nil
 	}
-	unsent, err := s.worker.Converse(ctx, next, func() { s.pool.running.Add(-1) })
+	unsent, err := s.worker.Converse(ctx, next, func() { s.pool.nowRuns(-1, 0) })
 	if unsent == nil {
 		return err
 	}
-	s.pool.running.Add(-1)
+	s.pool.nowRuns(-1, 0)
 	if worker.Unsent(err) {
 		s.settle([]*job.Job{unsent}, err)
 	} else {

@@ -28,12 +28,27 @@
 //
 // While the only worker of a model computes, the next batch is already on its
 // socket, if one is ready and small: a busy worker then never sleeps between two
-// batches. With several workers there is none, because another one might be free
-// earlier. When the worker dies, the batch that it had not begun goes back to
+// batches. With several workers, or where one may be added, there is none, because
+// another one might be free earlier. When the worker dies, the batch that it had not begun goes back to
 // the queue.
+//
+// # Automatic scaling
+//
+// Where the settings ask for it, a goroutine, the scaler, moves the number of
+// workers between the wanted minimum and maximum (docs/autoscaling.md). Its judge
+// looks at how long jobs waited, each look a step apart while some do, and at how
+// long workers worked:
+//
+//	jobs late in each look for UpAfter      -> add one worker, wait for its start
+//	work of DownAfter fits into one fewer   -> retire the newest that can be spared
+//	the added one does not start            -> retire it, pause, ever longer
+//	one above the minimum gave up           -> retire it, pause
+//
+// A call of Scale begins all of that anew.
 //
 // # Concurrency
 //
-// New starts nothing. Scale starts slots, and Close ends them and has waited
-// for all of them when it returns. All methods are safe for concurrent use.
+// New starts nothing. Scale starts slots, and the scaler; Close ends them and has
+// waited for all of them when it returns. All methods are safe for concurrent
+// use.
 package pool

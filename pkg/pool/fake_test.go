@@ -61,6 +61,9 @@ func errUnsent() error {
 	return worker.New(worker.Config{Log: nolog}).Exchange(nil)
 }
 
+// sequenceID is the header that names a sequence.
+const sequenceID = "ts_request_sequence_id"
+
 func nolog(string, string) zerolog.Logger { return zerolog.Nop() }
 
 func (tm *team) config(settings model.Settings) pool.Config {
@@ -89,6 +92,7 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			tm.fakes = append(tm.fakes, f)
 			return f
 		},
+		Sequences: model.SequenceHeaders{ID: sequenceID},
 		StopLimit: 10 * time.Second,
 		Log: func(name, thread string) zerolog.Logger {
 			return zerolog.New(out).With().Str("logger", name).Str("thread", thread).Logger()

@@ -84,7 +84,8 @@ func TestMoments(t *testing.T) {
 }
 
 // TestRandomKills is the same with everything at once: workers that die at any
-// moment, batches that cannot be sent, scaling, clients that give up or are late, and at the end a pool that drains or closes.
+// moment, batches that cannot be sent, scaling by calls and by itself, clients
+// that give up or are late, and at the end a pool that drains or closes.
 func TestRandomKills(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -93,6 +94,7 @@ func TestRandomKills(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, seed))
 			s := base()
 			s.JobTicket = seed%5 == 4
+			s.Autoscale = model.Autoscale{On: seed%3 == 2, QueueWait: 5 * time.Millisecond, UpAfter: 20 * time.Millisecond, DownAfter: 60 * time.Millisecond}
 			s.QueueSize = 1 + dice.IntN(20)
 			s.Batching = model.Batching{Size: 1 + dice.IntN(5), Delay: time.Duration(dice.IntN(50)) * time.Millisecond}
 			s.Timeouts.Retry = time.Duration(1+dice.IntN(10)) * time.Second
@@ -118,7 +120,7 @@ func TestRandomKills(t *testing.T) {
 
 func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	t.Helper()
-	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, false)
+	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 4}, false)
 	require.NoError(t, err)
 	var accepted, abandoned []*client
 	for i := range 400 {
@@ -128,7 +130,7 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 			tm.at(dice.IntN(tm.size())).die()
 		case 2:
 			n := dice.IntN(4)
-			_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n + 3}, false)
 			require.NoError(t, err)
 		}
 		c := newClient(fmt.Sprint(i))

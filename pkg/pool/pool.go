@@ -69,6 +69,7 @@ type backlog interface {
 	Close() []*job.Job
 	Waiting() (pending, free int)
 	Oldest() time.Time
+	Waits() batch.Waits
 }
 
 // Config describes one pool. It is not changed after New.
@@ -98,6 +99,7 @@ type Pool struct {
 	queue   *batch.Queue     // waiting, unless the model is stateful; then nil
 	open    *batch.Sequences // waiting, if the model is stateful; else nil
 	tickets *tickets         // nil: every job is admitted that finds a place
+	scaler  *scaler          // nil: the number of workers is what calls make it
 	log     zerolog.Logger
 
 	refusing atomic.Bool  // closed, or about to be
@@ -130,6 +132,9 @@ func New(cfg Config) *Pool {
 	if cfg.Settings.JobTicket {
 		p.tickets = &tickets{}
 	}
+	if cfg.Settings.Autoscale.On {
+		p.scaler = newScaler(p)
+	}
 	p.turn <- struct{}{}
 	return p
 }
@@ -154,6 +159,9 @@ func (p *Pool) Submit(ctx context.Context, j *job.Job) error {
 		return err
 	}
 	p.sweep() // the last worker may have left meanwhile
+	if p.scaler != nil {
+		p.scaler.came()
+	}
 	return nil
 }
 
@@ -168,6 +176,9 @@ func (p *Pool) put(j *job.Job) error {
 	if err != nil && p.tickets != nil {
 		p.tickets.withdraw(j)
 	}
+	if err != nil && p.scaler != nil {
+		p.scaler.turnedAway()
+	}
 	return err
 }
 
@@ -176,6 +187,9 @@ func (p *Pool) put(j *job.Job) error {
 func (p *Pool) admit(j *job.Job) bool {
 	if p.tickets == nil || p.tickets.admit(j) {
 		return true
+	}
+	if p.scaler != nil {
+		p.scaler.turnedAway()
 	}
 	p.log.Info().Msg("There are no job tickets available")
 	return false
@@ -200,6 +214,23 @@ func (p *Pool) limits() batch.Limits {
 	return batch.Limits{Size: b.Size, Delay: b.Delay}
 }
 
+// most is how many live jobs a worker of continuous batching may have: twice as
+// many when a sequence may have several of them (SCH §13.4).
+func (p *Pool) most(limits batch.Limits) int {
+	if p.open != nil {
+		return 2 * limits.Size
+	}
+	return limits.Size
+}
+
+// nowRuns counts so many more jobs that workers have, and workers that have some.
+func (p *Pool) nowRuns(jobs, workers int) {
+	p.running.Add(int64(jobs))
+	if p.scaler != nil {
+		p.scaler.effort.change(jobs, workers)
+	}
+}
+
 // Status returns the model version as describe shows it, but for what only the
 // registry knows. Its workers are in ascending order and exclude those that
 // were scaled away.
@@ -207,6 +238,9 @@ func (p *Pool) Status() model.Status {
 	s := model.Status{Archive: p.cfg.Archive, Settings: p.cfg.Settings.Clone()}
 	s.QueuePending, s.QueueCapacity = p.waiting.Waiting()
 	s.QueueOldest, s.Running = p.waiting.Oldest(), int(p.running.Load())
+	if p.scaler != nil {
+		s.Scalings = p.scaler.decisions()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Settings.Workers = p.workers

@@ -68,6 +68,9 @@ func (p *Pool) change(ctx context.Context, w model.Workers) (change, error) {
 	for range missing {
 		p.start(ctx, launches)
 	}
+	if p.scaler != nil {
+		p.scaler.restart(ctx)
+	}
 	return change{started: missing, launches: launches, stopped: surplus}, nil
 }
 
@@ -95,8 +98,9 @@ func (p *Pool) trim(w model.Workers) (surplus []*slot, missing int) {
 	return surplus, max(w.Min-len(kept), 0)
 }
 
-// start adds a worker and lets its slot run.
-func (p *Pool) start(ctx context.Context, launches chan<- error) {
+// start adds a worker and lets its slot run. Only the holder of the turn may call
+// it.
+func (p *Pool) start(ctx context.Context, launches chan<- error) *slot {
 	place := p.cfg.Assign()
 	s := &slot{
 		pool:    p,
@@ -116,6 +120,7 @@ func (p *Pool) start(ctx context.Context, launches chan<- error) {
 	p.slots = append(p.slots, s)
 	p.mu.Unlock()
 	go s.run(ctx, hurry)
+	return s
 }
 
 // await blocks until the workers are loaded and stopped as wanted, until the
@@ -157,6 +162,9 @@ func (p *Pool) Close(ctx context.Context) error {
 		return fault.Wrap(fault.CleanupTimeout, "", err)
 	}
 	defer p.passTurn()
+	if p.scaler != nil {
+		p.scaler.stop()
+	}
 	leaving, stuck := p.retireAll()
 	for _, j := range p.waiting.Close() {
 		j.Fail(busy())

@@ -31,17 +31,18 @@ type slot struct {
 	ended   chan struct{}      // closed when run has ended
 	err     error              // why the process may still be there; read after ended
 
-	line   batch.Line // where it takes jobs, while it is loaded
 	jobs   []*job.Job // the batch in work, or the live jobs of continuous batching; reused
 	known  int        // of the live jobs, those that the worker has seen
 	atWork int        // part of pool.running
 	next   []*job.Job // the batch that was sent ahead; its array is reused
 	unsent *job.Job   // head of the batch that could not be sent last time
 
+	line batch.Line // where it takes jobs, since it was loaded; others read it under mu
+
 	mu     sync.Mutex // Protects fields below
 	pacing pacing
 	gaveUp bool
-	cutoff *time.Timer // of what is in flight when the worker is retired
+	cutoff *time.Timer // of what is in flight when the worker is retired; nil: none
 }
 
 // Why a slot stops collecting while its worker is not retired.
@@ -98,7 +99,9 @@ func (s *slot) serve(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	s.mu.Lock()
 	s.line = s.pool.waiting.Line()
+	s.mu.Unlock()
 	defer s.leaveLine()
 	limits := s.pool.limits()
 	switch set := s.pool.cfg.Settings; {
@@ -138,7 +141,7 @@ func (s *slot) offer(n int) {
 
 // nowHas counts the jobs that the worker has.
 func (s *slot) nowHas(n int) {
-	s.pool.running.Add(int64(n - s.atWork))
+	s.pool.nowRuns(n-s.atWork, min(n, 1)-min(s.atWork, 1))
 	s.atWork = n
 }
 
@@ -164,11 +167,11 @@ func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*jo
 }
 
 // readAhead takes the batch that the worker shall find when it is done with the
-// one that it has. Only the worker that is alone does so: another one might be
-// free earlier.
+// one that it has. Only the worker that is alone, and stays so, does that:
+// another one might be free earlier.
 func (s *slot) readAhead(ctx context.Context, limits batch.Limits) []*job.Job {
 	p := s.pool
-	if ctx.Err() == nil && p.queue != nil && p.tickets == nil && p.alive.Load() == 1 {
+	if ctx.Err() == nil && p.queue != nil && p.tickets == nil && p.scaler == nil && p.alive.Load() == 1 {
 		s.next = p.queue.Ready(limits, worker.MaxAhead, s.next[:0])
 	}
 	return s.next
@@ -302,13 +305,27 @@ func (s *slot) depart() {
 }
 
 // retire lets the worker finish its batch within limit and stop for good. It
-// does not wait for that; call it once.
+// does not wait for that; call it once, or release.
 func (s *slot) retire(limit time.Duration) {
 	s.mu.Lock()
 	s.cutoff = time.AfterFunc(limit, func() { s.abort(nil) })
 	s.mu.Unlock()
+	s.release()
+}
+
+// release is retire without a limit.
+func (s *slot) release() {
 	s.retired()
 	s.depart()
+}
+
+// spare reports whether others can do all the work that is to come. A worker to
+// which a sequence belongs cannot be spared; one that can gets none any more.
+func (s *slot) spare() bool {
+	s.mu.Lock()
+	line := s.line
+	s.mu.Unlock()
+	return line != nil && line.Leave()
 }
 
 // abort cuts short what a retired worker still does; its jobs get reason, if
@@ -323,7 +340,9 @@ func (s *slot) abort(reason *fault.Error) {
 func (s *slot) end(hurry context.Context) error {
 	err := s.worker.Stop(hurry)
 	s.mu.Lock()
-	s.cutoff.Stop()
+	if s.cutoff != nil {
+		s.cutoff.Stop()
+	}
 	s.mu.Unlock()
 	if err != nil {
 		s.log.Warn().Err(err).Msg("WorkerThread timed out while cleaning, please resend request.")
