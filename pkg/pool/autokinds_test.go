@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -97,31 +98,34 @@ func TestScaleSequences(t *testing.T) {
 		tm := &team{work: time.Second}
 		bubble(t, tm, stateful(), func(t *testing.T, p *pool.Pool) {
 			scale(t, p, 3)
+			synctest.Wait() // they are loaded, and now all of them have their place
 			var c crowd
-			for _, name := range []string{"a", "b", "c"} {
+			for _, name := range []string{"0", "1", "2"} {
 				c.one(t, p, name)
 			}
+			pass(2 * time.Second)
+			oldest, newest := tm.at(0).seen()[0][0], tm.at(2).seen()[0][0] // the names of their sequences
 			between(t, p, 1, 3)
 			for range 9 {
 				pass(time.Minute)
-				c.one(t, p, "a")
-				c.one(t, p, "c") // the newest worker's
+				c.one(t, p, oldest)
+				c.one(t, p, newest)
 			}
 			assert.Len(t, ports(p), 3)
 			for range 9 {
 				pass(time.Minute)
-				c.one(t, p, "a")
-				c.one(t, p, "c")
+				c.one(t, p, oldest)
+				c.one(t, p, newest)
 			}
-			assert.Equal(t, []int{9000, 9002}, ports(p), "b has ended")
+			assert.Equal(t, []int{9000, 9002}, ports(p), "the sequence of 9001 has ended")
 			for range 18 {
 				pass(time.Minute)
-				c.one(t, p, "c")
+				c.one(t, p, newest)
 			}
-			assert.Equal(t, []int{9002}, ports(p), "and so has a")
+			assert.Equal(t, []int{9002}, ports(p), "and so has that of 9000")
 			decisions(t, p, map[model.ScalingReason]int{model.WorkersIdle: 2})
 			pass(time.Minute)
-			assert.Len(t, tm.at(2).seen(), 37, "c had one worker all the time")
+			assert.Len(t, tm.at(2).seen(), 37, "a sequence has one worker all the time")
 			c.served(t)
 		})
 	})

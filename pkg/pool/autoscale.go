@@ -77,8 +77,8 @@ func (a *scaler) restart(ctx context.Context) {
 	a.rouse()
 }
 
-// stop ends the goroutine and waits for it. The caller has the turn, and never
-// passes it to anybody who does not know that the pool is closed.
+// stop ends the goroutine, if it was started, and waits for it. The caller has the
+// turn; the goroutine stops waiting for it then.
 func (a *scaler) stop() {
 	if a.end != nil {
 		a.end()
@@ -161,9 +161,8 @@ func (a *scaler) look(ctx context.Context) (next time.Duration) {
 	default:
 		return 0 // somebody changes the workers
 	}
-	launch := make(chan error, 1) // nobody may be there to take the outcome
 	s := a.sight(time.Now())
-	added := a.act(ctx, s, launch)
+	added, launch := a.act(ctx, s)
 	rest := a.judge.rest(time.Now())
 	p.passTurn()
 	switch {
@@ -198,13 +197,15 @@ func (a *scaler) sight(now time.Time) sight {
 	return s
 }
 
-// act does what the judge says, and returns the worker that it adds.
-func (a *scaler) act(ctx context.Context, s sight, launch chan<- error) (added *slot) {
+// act does what the judge says. It returns the worker that it adds, and what will
+// give the outcome of its start.
+func (a *scaler) act(ctx context.Context, s sight) (added *slot, launch <-chan error) {
 	p, now := a.pool, time.Now()
 	switch why := a.judge.look(now, s); why {
 	case model.JobsWaited, model.JobsRefused:
 		a.judge.added(now)
-		added = p.start(ctx, launch)
+		outcome := make(chan error, 1) // nobody may be there to take it
+		added, launch = p.start(ctx, outcome), outcome
 		a.decided(why)
 	case model.WorkersIdle:
 		if p.withdraw((*slot).spare) {
@@ -220,7 +221,7 @@ func (a *scaler) act(ctx context.Context, s sight, launch chan<- error) (added *
 		}
 	case model.StartFailed: // await's
 	}
-	return added
+	return added, launch
 }
 
 // await blocks until the worker that was added is loaded, and withdraws it if it
@@ -258,14 +259,15 @@ func (p *Pool) withdraw(may func(*slot) bool) bool {
 		return false
 	}
 	for at, s := range slices.Backward(all) {
-		if may(s) {
-			p.mu.Lock()
-			p.slots = slices.Delete(all, at, at+1)
-			p.leaving = append(p.leaving, s)
-			p.mu.Unlock()
-			s.release()
-			return true
+		if !may(s) {
+			continue
 		}
+		p.mu.Lock()
+		p.slots = slices.Delete(all, at, at+1)
+		p.leaving = append(p.leaving, s)
+		p.mu.Unlock()
+		s.release()
+		return true
 	}
 	return false
 }

@@ -199,6 +199,7 @@ func TestScaleUpByItself(t *testing.T) {
 		bubble(t, tm, scaling(), func(t *testing.T, p *pool.Pool) {
 			between(t, p, 2, 4)
 			tm.at(1).die()
+			pass(0)
 			var c crowd
 			c.come(t, p, 700*time.Millisecond, 2*time.Minute)
 			assert.Len(t, ports(p), 2)

@@ -22,14 +22,14 @@ type sight struct {
 	leaving int           // retired ones, whose processes are still there
 	loaded  bool          // all of the workers are
 	gaveUp  bool          // one of the workers will not come back
-	wait    time.Duration // for a worker: of the jobs that got one since the last look, on average, or of the next one
+	wait    time.Duration // of the jobs that got a worker since the last look, on average, else of the next one
 	refused bool          // a job was, since the last look
 	work    time.Duration // that workers have done so far, all of them together
 }
 
 // judge decides from a look at the pool every now and then, often while jobs
-// wait, whether it has too few workers or too many. It has no clock, and nothing to do with how a
-// decision is carried out.
+// wait, whether it has too few workers or too many. It has no clock, and nothing
+// to do with how a decision is carried out.
 type judge struct {
 	rules model.Autoscale
 
