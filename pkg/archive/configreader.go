@@ -122,6 +122,8 @@ func (r *configReader) read(key string, v any) {
 		r.parallelType(v)
 	case "torchrun":
 		r.torchrun(v)
+	case "autoscale":
+		r.autoscale(v)
 	}
 }
 
@@ -273,6 +275,7 @@ func (r *configReader) torchrunText(to *string, v any, text string) {
 // finish warns about what only the whole file shows.
 func (r *configReader) finish() ModelConfig {
 	c := r.config
+	r.finishAutoscale(&c)
 	if isTrue(c.SequenceBatching) && (c.SequenceMaxIdle == nil || *c.SequenceMaxIdle == 0) {
 		r.warn("sequenceBatching without sequenceMaxIdleMSec: sequences end after %s without a request", model.DefaultSequenceIdle)
 	}

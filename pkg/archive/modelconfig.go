@@ -18,6 +18,7 @@ import (
 type ModelConfig struct {
 	MinWorkers *int // 1 and more
 	MaxWorkers *int // 0 and more
+	Autoscale  *model.Autoscale
 
 	BatchSize          *int           // 1 and more
 	MaxBatchDelay      *time.Duration // 0 and more; Apply takes 0 for absent
@@ -125,6 +126,7 @@ func (c ModelConfig) Apply(s model.Settings, runtime model.Runtime) model.Settin
 	if w, ok := c.Workers(); ok {
 		s.Workers = w
 	}
+	set(&s.Autoscale, c.Autoscale)
 	set(&s.Batching.Size, c.BatchSize)
 	if c.MaxBatchDelay != nil && *c.MaxBatchDelay > 0 {
 		s.Batching.Delay = *c.MaxBatchDelay // compat(0.12): 0 counts as absent, MAR-092

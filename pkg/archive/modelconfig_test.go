@@ -34,6 +34,7 @@ func preset() model.Settings {
 const everything = `
 minWorkers: 2
 maxWorkers: 3
+autoscale: {queueWaitMs: 16, upAfterMs: 1700, downAfterMs: 18000}
 batchSize: 4
 maxBatchDelay: 5
 responseTimeout: 6
@@ -78,10 +79,12 @@ func TestModelConfig(t *testing.T) {
 			SequenceMaxIdle: new(11 * time.Millisecond), SequenceTimeout: new(12 * time.Millisecond),
 			MaxSequenceJobQueueSize: new(13), MaxNumSequence: new(14),
 			ContinuousBatching: new(true), SequenceBatching: new(true), EagerBatching: new(true),
+			Autoscale: &model.Autoscale{On: true, QueueWait: 16 * time.Millisecond, UpAfter: 1700 * time.Millisecond, DownAfter: 18 * time.Second},
 		}, c)
 		assert.Equal(t, model.Settings{
-			Workers:  model.Workers{Min: 2, Max: 3},
-			Batching: model.Batching{Size: 4, Delay: 5 * time.Millisecond, Eager: true},
+			Workers:   model.Workers{Min: 2, Max: 3},
+			Autoscale: model.Autoscale{On: true, QueueWait: 16 * time.Millisecond, UpAfter: 1700 * time.Millisecond, DownAfter: 18 * time.Second},
+			Batching:  model.Batching{Size: 4, Delay: 5 * time.Millisecond, Eager: true},
 			Timeouts: model.Timeouts{
 				Response: 6 * time.Second, Startup: 7 * time.Second, Retry: 8 * time.Second, Client: 9 * time.Millisecond,
 			},
@@ -129,7 +132,22 @@ func TestModelConfigValues(t *testing.T) {
 		"minWorkers alone is ignored":            {"minWorkers: 2", func(*model.Settings) {}},
 		"maxWorkers alone is ignored":            {"maxWorkers: 2", func(*model.Settings) {}},
 		"a pair in the wrong order":              {"minWorkers: 2\nmaxWorkers: 1", func(*model.Settings) {}},
-		"a pair counts":                          {"maxWorkers: 2\nminWorkers: 2", func(s *model.Settings) { s.Workers = model.Workers{Min: 2, Max: 2} }},
+		"autoscale: true has times of its own": {
+			"autoscale: yes\nminWorkers: 1\nmaxWorkers: 2",
+			func(s *model.Settings) {
+				s.Workers = model.Workers{Min: 1, Max: 2}
+				s.Autoscale = model.Autoscale{On: true, QueueWait: 100 * time.Millisecond, UpAfter: 5 * time.Second, DownAfter: time.Minute}
+			},
+		},
+		"autoscale: false is none": {"autoscale: false\nminWorkers: 1\nmaxWorkers: 2", func(s *model.Settings) { s.Workers = model.Workers{Min: 1, Max: 2} }},
+		"a mapping keeps the times that it does not name": {
+			"autoscale: {upAfterMs: 100}\nminWorkers: 1\nmaxWorkers: 2\nasyncCommunication: true\nmaxAsyncRequests: 2",
+			func(s *model.Settings) {
+				s.Workers, s.Async, s.AsyncLimit = model.Workers{Min: 1, Max: 2}, true, 2
+				s.Autoscale = model.Autoscale{On: true, QueueWait: 100 * time.Millisecond, UpAfter: 100 * time.Millisecond, DownAfter: time.Minute}
+			},
+		},
+		"a pair counts": {"maxWorkers: 2\nminWorkers: 2", func(s *model.Settings) { s.Workers = model.Workers{Min: 2, Max: 2} }},
 		"MAR-094 numbers and booleans of YAML 1.1": {
 			"batchSize: 0x1F\njobQueueSize: 010\nclientTimeoutInMills: 1_000\nuseJobTicket: yes\nresponseTimeout: 1:30",
 			func(s *model.Settings) {
@@ -240,6 +258,9 @@ func TestModelConfigWarnings(t *testing.T) {
 		},
 		"monitor-interval of the wrong type": {"torchrun: {monitor-interval: x}", []string{"Invalid torchrun.max-restarts:x, reset to 5"}},
 		"keys that are no texts":             {"1: x\non: y", []string{"Ignored a key of model-config.yaml that is not a string: 1", "Ignored a key of model-config.yaml that is not a string: true"}},
+		"autoscale that is neither a boolean nor a mapping": {
+			"autoscale: 3", []string{"Invalid autoscale: 3, should be true, false or a mapping"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -250,6 +271,26 @@ func TestModelConfigWarnings(t *testing.T) {
 			assert.Equal(t, preset(), s)
 		})
 	}
+	t.Run("autoscale: a bad time is the default, and it must have workers to choose from", func(t *testing.T) {
+		t.Parallel()
+		f, c := configured(t, "autoscale: {queueWaitMs: 0, upAfterMs: 99, downAfterMs: 1.5, upafterms: 1, 5: x}", 0)
+		assert.Equal(t, []string{
+			"Invalid autoscale.queueWaitMs: 0, should be an integer, 1 or more", "Invalid autoscale.upAfterMs: 99, should be an integer, 100 or more",
+			"Invalid autoscale.downAfterMs: 1.5, should be an integer, 100 or more",
+			"unsupported parameter autoscale.upafterms", "unsupported parameter autoscale.5",
+			"autoscale has nothing to choose from: it needs a minWorkers and a greater maxWorkers, here or by a scale call",
+		}, f.log.lines(t, "warn"))
+		assert.Equal(t, model.Autoscale{On: true, QueueWait: model.DefaultQueueWait, UpAfter: model.DefaultUpAfter, DownAfter: model.DefaultDownAfter},
+			c.Apply(preset(), model.Python).Autoscale)
+	})
+	t.Run("autoscale of asynchronous workers needs a limit of requests", func(t *testing.T) {
+		t.Parallel()
+		f, c := configured(t, "autoscale: true\nasyncCommunication: true\nminWorkers: 1\nmaxWorkers: 2", 0)
+		assert.Equal(t, []string{
+			"Ignored autoscale: with asyncCommunication it needs maxAsyncRequests, because else no request ever waits for a worker",
+		}, f.log.lines(t, "warn"))
+		assert.Zero(t, c.Apply(preset(), model.Python).Autoscale)
+	})
 	t.Run("MAR-096 a gpu on a machine without accelerator is a cpu", func(t *testing.T) {
 		t.Parallel()
 		_, c := configured(t, "deviceType: GPU", 0)
