@@ -43,6 +43,7 @@ type describedBody struct {
 	LoadedAtStartup   bool            `json:"loadedAtStartup"`
 	Workers           []workerBody    `json:"workers"`
 	Queue             queueBody       `json:"jobQueueStatus"`
+	Autoscale         *autoscaleBody  `json:"autoscale,omitempty"`
 	GaveUp            bool            `json:"gaveUp,omitempty"`
 	Customized        json.RawMessage `json:"customizedMetadata,omitempty"`
 }
@@ -56,6 +57,13 @@ type workerBody struct {
 	GPU      bool   `json:"gpu"`
 	GPUUsage string `json:"gpuUsage"`
 	Error    string `json:"error,omitempty"`
+}
+
+// autoscaleBody has the keys of model-config.yaml; all are in ms.
+type autoscaleBody struct {
+	QueueWait int64 `json:"queueWaitMs"`
+	UpAfter   int64 `json:"upAfterMs"`
+	DownAfter int64 `json:"downAfterMs"`
 }
 
 type queueBody struct {
@@ -98,6 +106,9 @@ func described(s model.Status) describedBody {
 	}
 	for _, w := range s.Workers {
 		b.Workers = append(b.Workers, describedWorker(w))
+	}
+	if a := set.Autoscale; a.On {
+		b.Autoscale = &autoscaleBody{a.QueueWait.Milliseconds(), a.UpAfter.Milliseconds(), a.DownAfter.Milliseconds()}
 	}
 	return b
 }

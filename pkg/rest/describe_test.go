@@ -140,6 +140,15 @@ func TestDescribe(t *testing.T) {
 			"        \"gpuUsage\": \"failed to obtained gpu usage\",\n        \"error\": \"boom\"")
 		assert.Contains(t, body, "\"gaveUp\": true")
 	})
+	t.Run("automatic scaling", func(t *testing.T) {
+		t.Parallel()
+		s := *full
+		s.Settings.Workers.Max = 4
+		s.Settings.Autoscale = model.Autoscale{On: true, QueueWait: 100 * time.Millisecond, UpAfter: 5 * time.Second, DownAfter: time.Minute}
+		body := call(t, managed(nil, catalog{status: &s}), request{method: "GET", target: "/models/noop"}).Body.String()
+		assert.Contains(t, body, "\"minWorkers\": 1,\n    \"maxWorkers\": 4,\n")
+		assert.Contains(t, body, "    },\n    \"autoscale\": {\n      \"queueWaitMs\": 100,\n      \"upAfterMs\": 5000,\n      \"downAfterMs\": 60000\n    }\n  }\n]\n")
+	})
 	t.Run("MGT-052 all versions, never customized", func(t *testing.T) {
 		t.Parallel()
 		body := call(t, managed(nil, catalog{}), request{method: "GET", target: "/models/noop/all?customized=true"}).Body.String()
