@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/torchserve-go/torchserve/pkg/metrics"
+	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
 const exposition = "text/plain; version=0.0.4; charset=utf-8"
@@ -110,7 +111,10 @@ func TestNative(t *testing.T) {
 	t.Parallel()
 	figures := []metrics.ModelFigures{
 		{Name: "resnet18", Version: "1.0", Queued: 3, Capacity: 100, Oldest: 1500 * time.Millisecond, Running: 8, Loaded: 2},
-		{Name: "a", Version: "2.0"},
+		{
+			Name: "a", Version: "2.0", Workers: 3, Wanted: model.Workers{Min: 1, Max: 4},
+			Scalings: map[model.ScalingReason]int{model.JobsWaited: 2, model.WorkersIdle: 0},
+		},
 	}
 	b := newBench(t, metrics.Log, func(cfg *metrics.Config) { cfg.Models = func() []metrics.ModelFigures { return figures } })
 	text, _ := b.scrape(t, "/metrics")
@@ -120,11 +124,19 @@ func TestNative(t *testing.T) {
 ts_jobs_running{model_name="a",model_version="2.0",} 0.0
 ts_jobs_running{model_name="resnet18",model_version="1.0",} 8.0
 `)
+	assert.Contains(t, text, `# HELP ts_autoscale_decisions_total Workers that were added or retired automatically.
+# TYPE ts_autoscale_decisions_total counter
+ts_autoscale_decisions_total{direction="down",model_name="a",model_version="2.0",reason="idle",} 0.0
+ts_autoscale_decisions_total{direction="up",model_name="a",model_version="2.0",reason="wait",} 2.0
+`)
 	for _, sample := range []string{
 		`ts_queue_length{model_name="resnet18",model_version="1.0",} 3.0`,
 		`ts_queue_capacity{model_name="resnet18",model_version="1.0",} 100.0`,
 		`ts_queue_oldest_wait_seconds{model_name="resnet18",model_version="1.0",} 1.5`,
 		`ts_workers_loaded{model_name="resnet18",model_version="1.0",} 2.0`,
+		`ts_workers{model_name="a",model_version="2.0",} 3.0`,
+		`ts_workers_min{model_name="a",model_version="2.0",} 1.0`,
+		`ts_workers_max{model_name="a",model_version="2.0",} 4.0`,
 		"# TYPE ts_go_goroutines gauge",
 		`ts_go_gc_duration_seconds{quantile="0.5",} `,
 		"ts_go_gc_duration_seconds_count ",

@@ -19,6 +19,10 @@ type ModelFigures struct {
 	Oldest   time.Duration // that the first of them has waited
 	Running  int           // jobs that workers have
 	Loaded   int           // workers that are ready for jobs
+	Workers  int           // that are there, loaded or not
+	Wanted   model.Workers // between these
+	// Scalings counts the decisions of automatic scaling; nil: there is none.
+	Scalings map[model.ScalingReason]int
 }
 
 // prefix begins the names of this server's own metrics, those of Go and of the
@@ -37,7 +41,7 @@ func native(models func() []ModelFigures) (*prometheus.Registry, *prometheus.Cou
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		refusals,
-		&modelCollector{figures: models, gauges: modelGauges()},
+		&modelCollector{figures: models, gauges: modelGauges(), scalings: scalings()},
 	)
 	return registry, refusals
 }
@@ -46,6 +50,8 @@ func native(models func() []ModelFigures) (*prometheus.Registry, *prometheus.Cou
 type modelCollector struct {
 	figures func() []ModelFigures
 	gauges  []modelGauge
+
+	scalings *prometheus.Desc
 }
 
 type modelGauge struct {
@@ -62,8 +68,16 @@ func modelGauges() []modelGauge {
 		gauge("queue_capacity", "Jobs that may wait.", func(f ModelFigures) float64 { return float64(f.Capacity) }),
 		gauge("queue_oldest_wait_seconds", "How long the first waiting job has waited.", func(f ModelFigures) float64 { return f.Oldest.Seconds() }),
 		gauge("jobs_running", "Jobs that workers have.", func(f ModelFigures) float64 { return float64(f.Running) }),
+		gauge("workers", "Workers that are there, loaded or not.", func(f ModelFigures) float64 { return float64(f.Workers) }),
+		gauge("workers_min", "Workers that are wanted at least.", func(f ModelFigures) float64 { return float64(f.Wanted.Min) }),
+		gauge("workers_max", "Workers that are wanted at most.", func(f ModelFigures) float64 { return float64(f.Wanted.Max) }),
 		gauge("workers_loaded", "Workers that are ready for jobs.", func(f ModelFigures) float64 { return float64(f.Loaded) }),
 	}
+}
+
+func scalings() *prometheus.Desc {
+	return prometheus.NewDesc("autoscale_decisions_total", "Workers that were added or retired automatically.",
+		[]string{"model_name", "model_version", "direction", "reason"}, nil)
 }
 
 // Describe sends what Collect may send.
@@ -71,13 +85,25 @@ func (c *modelCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, g := range c.gauges {
 		descs <- g.desc
 	}
+	descs <- c.scalings
 }
 
-// Collect sends the gauges of all models.
+// Collect sends the figures of all models.
 func (c *modelCollector) Collect(metrics chan<- prometheus.Metric) {
 	for _, f := range c.figures() {
 		for _, g := range c.gauges {
 			metrics <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(f), string(f.Name), string(f.Version))
 		}
+		for reason, n := range f.Scalings {
+			metrics <- prometheus.MustNewConstMetric(c.scalings, prometheus.CounterValue, float64(n),
+				string(f.Name), string(f.Version), direction(reason), string(reason))
+		}
 	}
+}
+
+func direction(reason model.ScalingReason) string {
+	if reason.Adds() {
+		return "up"
+	}
+	return "down"
 }

@@ -62,6 +62,6 @@ func figuresOf(v model.Status) metrics.ModelFigures {
 	return metrics.ModelFigures{
 		Name: v.Archive.Name, Version: v.Archive.Version,
 		Queued: v.QueuePending, Capacity: v.QueuePending + v.QueueCapacity, Oldest: oldest,
-		Running: v.Running, Loaded: loaded,
+		Running: v.Running, Loaded: loaded, Workers: len(v.Workers), Wanted: v.Settings.Workers, Scalings: v.Scalings,
 	}
 }
