@@ -24,7 +24,7 @@ func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error)
 	}
 	began := time.Now()
 	w.flushing(jobs[0].Kind.String(), len(jobs))
-	if err := w.conn.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
+	if err := w.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
 		if Unsent(err) {
 			return nil, err
 		}

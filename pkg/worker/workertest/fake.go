@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,9 @@ const (
 func Main() {
 	switch os.Getenv(variable) {
 	case asWorker:
+		if filepath.Base(os.Args[0]) == torchrun {
+			os.Exit(runRanks(os.Args[1:]))
+		}
 		os.Exit(serve(os.Args[1:], os.Stdout))
 	case asChild:
 		sleep()
@@ -48,12 +52,13 @@ type fake struct {
 	conn     net.Conn
 	commands *wire.CommandReader
 	batches  int
+	rank     int
 }
 
 // serve runs a worker and returns its exit status. args are those after the
 // interpreter: the path of the Python file and its flags.
 func serve(args []string, out io.Writer) int {
-	f := &fake{out: out}
+	f := &fake{out: out, rank: localRank()}
 	listener, err := f.listen(args)
 	if err != nil {
 		f.print(err.Error() + "\n")
@@ -97,10 +102,15 @@ func (f *fake) listen(args []string) (net.Listener, error) {
 	if f.script, err = readScript(); err != nil {
 		return nil, err
 	}
+	if own, ok := f.script.Ranks[f.rank]; ok {
+		f.script = own
+	}
 	f.prelude(f.script.Boot)
 	if *kind == "tcp" {
-		return net.Listen("tcp", net.JoinHostPort(*host, *port)) //nolint:wrapcheck,noctx // a test's
+		return net.Listen("tcp", net.JoinHostPort(*host, plus(*port, f.rank))) //nolint:wrapcheck,noctx // a test's
 	}
+	prefix, number, _ := strings.Cut(*name, sockets)
+	*name = prefix + sockets + plus(number, f.rank)
 	if err := os.Remove(*name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("socket already in use: %s", *name)
 	}
@@ -263,7 +273,14 @@ func echo(batch []wire.Request) []wire.Item {
 	return items
 }
 
-func (f *fake) answer(r wire.Response) error { return f.write(r.Append(nil)) }
+// answer writes a message; of the ranks only the first one does, but for loads.
+func (f *fake) answer(r wire.Response) error {
+	if f.rank > 0 && f.batches > 0 {
+		f.print(fmt.Sprintf("skip sending response at rank %d\n", f.rank))
+		return nil
+	}
+	return f.write(r.Append(nil))
+}
 
 func (f *fake) write(b []byte) error {
 	if _, err := f.conn.Write(b); err != nil {
@@ -294,6 +311,9 @@ func (f *fake) prelude(a Action) {
 	}
 	if a.Gate {
 		pass()
+	}
+	if a.Meet {
+		meet(f.rank)
 	}
 	switch a.Do { //nolint:exhaustive // the others are answers
 	case Exit:

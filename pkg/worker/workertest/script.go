@@ -16,6 +16,9 @@ type Script struct {
 	// Starts is the number of starts in this directory that follow the script;
 	// later ones are those of the zero Script. 0: all follow it.
 	Starts int
+
+	// Ranks are the scripts of single ranks, in the place of this one.
+	Ranks map[int]Script
 }
 
 // Do names what happens.
@@ -54,6 +57,9 @@ type Action struct {
 
 	// Gate lets the worker wait at its Gate before it acts.
 	Gate bool
+	// Meet lets the ranks of a worker wait for each other before they act, as those
+	// do that compute together: see NewMeeting.
+	Meet bool
 	// Print is written to standard output before it acts, Times times (0: once).
 	Print string
 	Times int
