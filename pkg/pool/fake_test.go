@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,7 @@ type team struct {
 	mu       sync.Mutex // Protects fields below
 	port     int
 	fakes    []*fake
+	vacated  []int
 	released []int
 }
 
@@ -77,6 +79,11 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			tm.port++
 			return pool.Slot{Port: 8999 + tm.port, GPU: -1}
 		},
+		Vacate: func(s pool.Slot) {
+			tm.mu.Lock()
+			defer tm.mu.Unlock()
+			tm.vacated = append(tm.vacated, s.Port)
+		},
 		Release: func(s pool.Slot) {
 			tm.mu.Lock()
 			defer tm.mu.Unlock()
@@ -94,6 +101,14 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			return zerolog.New(out).With().Str("logger", name).Str("thread", thread).Logger()
 		},
 	}
+}
+
+// left are the workers that were on their way out when a number of workers had
+// been made.
+func (tm *team) left() []int {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	return slices.Clone(tm.vacated)
 }
 
 func (tm *team) at(i int) *fake {

@@ -78,6 +78,9 @@ type Config struct {
 	// Assign chooses the port and device of a new worker; it is called once
 	// per worker ever created.
 	Assign func() Slot
+	// Vacate is told that the worker of a slot is on its way out, so that a new one
+	// may have its device; nil: nobody.
+	Vacate func(Slot)
 	// Release is told that the worker of a slot is gone for good; nil: nobody.
 	Release func(Slot)
 	// NewWorker makes a worker whose process is not started.

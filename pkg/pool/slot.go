@@ -307,6 +307,9 @@ func (s *slot) retire(limit time.Duration) {
 	s.mu.Lock()
 	s.cutoff = time.AfterFunc(limit, func() { s.abort(nil) })
 	s.mu.Unlock()
+	if s.pool.cfg.Vacate != nil {
+		s.pool.cfg.Vacate(s.place)
+	}
 	s.retired()
 	s.depart()
 }
