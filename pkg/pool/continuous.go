@@ -33,8 +33,10 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 		return nil
 	}
 	if worker.Unsent(err) {
-		failAll(s.jobs[:s.known], err)
-		s.settle(s.jobs[s.known:], err)
+		failAll(s.jobs[:s.known], err) // what they were is lost with the worker
+		if newer := s.jobs[s.known:]; len(newer) > 0 {
+			s.settle(newer, err)
+		}
 	}
 	clear(s.jobs)
 	s.jobs, s.known = s.jobs[:0], 0
