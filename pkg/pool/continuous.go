@@ -16,7 +16,7 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.dropGone()
 	most := s.most(limits)
 	if len(s.jobs) == 0 {
-		if err := s.collect(ctx, limits); err != nil {
+		if err := s.collect(ctx, limits, most); err != nil {
 			return err
 		}
 	} else if ctx.Err() == nil {

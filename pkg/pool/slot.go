@@ -148,7 +148,7 @@ func (s *slot) nowHas(n int) {
 func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*job.Job) error {
 	if len(s.next) > 0 {
 		s.jobs, s.next = s.next, s.jobs[:0]
-	} else if err := s.collect(ctx, limits); err != nil {
+	} else if err := s.collect(ctx, limits, 1); err != nil {
 		return err
 	}
 	s.nowHas(len(s.jobs))
@@ -188,12 +188,16 @@ func (s *slot) takeBack(err error) {
 	s.next = s.next[:0]
 }
 
-// collect blocks until there is a batch and leaves it in s.jobs.
-func (s *slot) collect(ctx context.Context, limits batch.Limits) error {
-	s.offer(1)
+// collect blocks until there is a batch and leaves it in s.jobs. places is how
+// many jobs the worker would take.
+func (s *slot) collect(ctx context.Context, limits batch.Limits, places int) error {
+	s.offer(places)
 	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
 	s.jobs = jobs
-	s.took(0, jobs)
+	if err != nil {
+		places = 0
+	}
+	s.took(max(0, places-len(jobs)), jobs)
 	if err != nil {
 		s.pool.sweep() // what was collected is queued again
 	}
