@@ -21,6 +21,8 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 		}
 	} else if ctx.Err() == nil {
 		s.jobs = s.line.More(most-len(s.jobs), s.jobs[0], s.jobs)
+	} else {
+		most = len(s.jobs)
 	}
 	s.takeNoTwins()
 	s.took(most-len(s.jobs), s.jobs)
