@@ -1,8 +1,8 @@
 """An asynchronous worker: each request is a coroutine that does what its path asks for.
 
 POST /predictions/MODEL/1.0/WORD/WORD... Each word is a piece of the answer, but for at/GATE, never, fail, refuse, die,
-block and short, which do that, stranger, which answers somebody else, and fork, which leaves a child. The last piece is
-the body. A describe job tells who is here.
+block and short, which do that, stranger, which answers somebody else, and fork, which leaves a child; nap is a piece and
+a moment. The last piece is the body. A describe job tells who is here.
 """
 
 import asyncio
@@ -52,11 +52,14 @@ async def answer(data: List[Dict[str, Any]], context: Any) -> Any:
             time.sleep(3600)
         elif word == "short":
             return []
+        elif word == "nap":
+            send_intermediate_predict_response([word] * len(data), context.request_ids, "part", 200, context)
+            await asyncio.sleep(0.3)
         elif word == "stranger":
             send_intermediate_predict_response(["to nobody"], {0: "nobody"}, "part", 200, context)
         elif word == "fork":
             if os.fork() == 0:
-                os.execvp("sleep", ["sleep", "3600"])
+                time.sleep(3600)
         else:
             send_intermediate_predict_response([word] * len(data), context.request_ids, "part", 200, context)
         await asyncio.sleep(0)
