@@ -72,18 +72,23 @@ func (l *lane) More(n int, like *job.Job, into []*job.Job) []*job.Job {
 }
 
 // next implements supply: a job of no sequence, else the next one of the
-// sequence that waits longest. Of one sequence a worker has one job at a time.
+// sequence that waits longest. Of one sequence a worker has one job at a time. Who
+// came after a job of no sequence that cannot join waits like it.
 func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 	var dropped expired
 	defer dropped.answer()
 	s, now := l.all, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j, v := s.loose.take(like, now, &dropped); v == taken {
-		return j, v
+	j, free := s.loose.take(like, now, &dropped)
+	if free == taken {
+		return j, taken
 	}
 	for len(l.ready) > 0 {
 		q := l.ready[0]
+		if free == another && q.since().After(s.loose.peek().Created) {
+			return nil, another // or it would wait for ever
+		}
 		j, v := q.waiting.take(like, now, &dropped)
 		if v == another {
 			return nil, another
@@ -152,15 +157,20 @@ func (l *lane) Settle(live []*job.Job) {
 	l.sortReady()
 }
 
-// Close implements Line. A sequence of which the worker has seen nothing goes to
-// another one; the others end, because what they were is lost (SCH-D45).
-func (l *lane) Close() (orphans []*job.Job) {
+// Leave implements Line. A sequence of which the worker has seen nothing goes to
+// another one; the others end, because what they were will be lost (SCH-D45).
+func (l *lane) Leave() []*job.Job { return l.giveUp(func(q *sequence) bool { return q.held == 0 }) }
+
+// Close implements Line.
+func (l *lane) Close() []*job.Job { return l.giveUp(func(*sequence) bool { return true }) }
+
+func (l *lane) giveUp(which func(*sequence) bool) (orphans []*job.Job) {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
 	for _, q := range s.open {
-		if q.lane != l {
+		if q.lane != l || !which(q) {
 			continue
 		}
 		if q.begun || q.held > 0 {

@@ -180,8 +180,12 @@ func TestSequences(t *testing.T) {
 		of(t, s, "a", "a1")
 		of(t, s, "", "loose")
 		of(t, s, "", "describe", kind(job.Describe))
-		assert.Equal(t, []string{"loose", "a1"}, names(taken(t, l, 4)))
+		live := taken(t, l, 4)
+		assert.Equal(t, []string{"loose", "a1"}, names(live))
+		of(t, s, "b", "b1", func(j *job.Job) { j.Created = j.Created.Add(time.Millisecond) })
+		assert.Empty(t, l.More(1, live[0], nil), "describe is before it")
 		assert.Equal(t, []string{"describe"}, names(taken(t, l, 4)))
+		assert.Equal(t, []string{"b1"}, names(taken(t, l, 4)))
 	})
 	t.Run("a batch waits for jobs of other sequences", func(t *testing.T) {
 		t.Parallel()
@@ -205,6 +209,26 @@ func TestSequences(t *testing.T) {
 
 func TestSequencesOfALostWorker(t *testing.T) {
 	t.Parallel()
+	t.Run("SCH-033 one that leaves keeps its jobs, and gets no sequence any more", func(t *testing.T) {
+		t.Parallel()
+		s := batch.NewSequences(anyLimits())
+		l := s.Line()
+		of(t, s, "a", "a1")
+		of(t, s, "b", "b1")
+		live := taken(t, l, 2)
+		idle := of(t, s, "b", "b2")
+		waiting := of(t, s, "a", "a2")
+		fresh := of(t, s, "c", "c1")
+		l.Settle(live[:1]) // b1 is answered
+		other := s.Line()
+		assert.Equal(t, []*job.Job{idle}, l.Leave())
+		of(t, s, "d", "d1")
+		assert.Equal(t, []string{"c1", "d1"}, names(taken(t, other, 4)))
+		assert.False(t, fresh.Done())
+		l.Settle(nil)
+		assert.Equal(t, []*job.Job{waiting}, l.Close())
+		assert.Equal(t, 2, s.Open())
+	})
 	t.Run("SCH-057 those that it has begun end, the others go to another worker", func(t *testing.T) {
 		t.Parallel()
 		s := batch.NewSequences(anyLimits())

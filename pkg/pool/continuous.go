@@ -16,11 +16,13 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.dropGone()
 	most := s.most(limits)
 	if len(s.jobs) == 0 {
-		if err := s.collect(ctx, limits); err != nil {
+		if err := s.collect(ctx, limits, most); err != nil {
 			return err
 		}
 	} else if ctx.Err() == nil {
 		s.jobs = s.line.More(most-len(s.jobs), s.jobs[0], s.jobs)
+	} else {
+		most = len(s.jobs)
 	}
 	s.takeNoTwins()
 	s.took(most-len(s.jobs), s.jobs)
@@ -33,8 +35,10 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 		return nil
 	}
 	if worker.Unsent(err) {
-		failAll(s.jobs[:s.known], err)
-		s.settle(s.jobs[s.known:], err)
+		failAll(s.jobs[:s.known], err) // what they were is lost with the worker
+		if newer := s.jobs[s.known:]; len(newer) > 0 {
+			s.settle(newer, err)
+		}
 	}
 	clear(s.jobs)
 	s.jobs, s.known = s.jobs[:0], 0

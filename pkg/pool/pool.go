@@ -189,9 +189,7 @@ func (p *Pool) sweep() {
 	if p.alive.Load() > 0 {
 		return
 	}
-	for _, j := range p.waiting.Drain() {
-		j.Fail(busy())
-	}
+	refuseAll(p.waiting.Drain())
 }
 
 // limits are those of a batch; an eager worker takes what is there at once.

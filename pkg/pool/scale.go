@@ -158,9 +158,7 @@ func (p *Pool) Close(ctx context.Context) error {
 	}
 	defer p.passTurn()
 	leaving, stuck := p.retireAll()
-	for _, j := range p.waiting.Close() {
-		j.Fail(busy())
-	}
+	refuseAll(p.waiting.Close())
 
 	grace, cancel := context.WithTimeout(ctx, p.cfg.StopLimit)
 	defer cancel()

@@ -33,6 +33,7 @@ func (p *Pool) putInSequence(j *job.Job) error {
 	case errors.Is(err, batch.ErrSequences):
 		log.Warn().Msgf("Skip the requestId: %s for sequence: %s due to jobGroups size: %d exceeding maxNumSequence: %d",
 			j.ID, j.Sequence, p.open.Open(), p.cfg.Settings.Sequence.MaxNumber)
+		return busy()
 	}
 	return err
 }

@@ -90,15 +90,16 @@ func (s *slot) serve(ctx context.Context) error {
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer cancel(nil)
-	died := s.worker.Done()
+	line, died := s.pool.waiting.Line(), s.worker.Done()
 	watcher.Go(func() {
 		select {
 		case <-died:
 			cancel(errDied)
 		case <-ctx.Done():
 		}
+		refuseAll(line.Leave())
 	})
-	s.line = s.pool.waiting.Line()
+	s.line = line
 	defer s.leaveLine()
 	limits := s.pool.limits()
 	switch set := s.pool.cfg.Settings; {
@@ -124,9 +125,7 @@ func repeat(what func() error) error {
 // leaveLine answers what waited for this worker alone.
 func (s *slot) leaveLine() {
 	s.offer(0)
-	for _, j := range s.line.Close() {
-		j.Fail(busy())
-	}
+	refuseAll(s.line.Close())
 }
 
 // offer says how many jobs the worker would take, where that matters.
@@ -148,7 +147,7 @@ func (s *slot) nowHas(n int) {
 func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*job.Job) error {
 	if len(s.next) > 0 {
 		s.jobs, s.next = s.next, s.jobs[:0]
-	} else if err := s.collect(ctx, limits); err != nil {
+	} else if err := s.collect(ctx, limits, 1); err != nil {
 		return err
 	}
 	s.nowHas(len(s.jobs))
@@ -188,12 +187,16 @@ func (s *slot) takeBack(err error) {
 	s.next = s.next[:0]
 }
 
-// collect blocks until there is a batch and leaves it in s.jobs.
-func (s *slot) collect(ctx context.Context, limits batch.Limits) error {
-	s.offer(1)
+// collect blocks until there is a batch and leaves it in s.jobs. places is how
+// many jobs the worker would take.
+func (s *slot) collect(ctx context.Context, limits batch.Limits, places int) error {
+	s.offer(places)
 	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
 	s.jobs = jobs
-	s.took(0, jobs)
+	if err != nil {
+		places = 0
+	}
+	s.took(max(0, places-len(jobs)), jobs)
 	if err != nil {
 		s.pool.sweep() // what was collected is queued again
 	}
@@ -213,9 +216,7 @@ func (s *slot) putBack(jobs []*job.Job) {
 	if t := s.pool.tickets; t != nil {
 		t.promise(jobs)
 	}
-	for _, j := range s.line.Return(jobs) {
-		j.Fail(busy())
-	}
+	refuseAll(s.line.Return(jobs))
 	s.pool.sweep()
 }
 
@@ -234,6 +235,13 @@ func (s *slot) settle(jobs []*job.Job, err error) {
 	}
 	s.unsent = nil
 	failAll(jobs, err)
+}
+
+// refuseAll answers jobs for which there is no worker any more.
+func refuseAll(jobs []*job.Job) {
+	for _, j := range jobs {
+		j.Fail(busy())
+	}
 }
 
 // failAll answers jobs that a worker could not take.

@@ -17,7 +17,7 @@ import (
 // one by one, as next gives them, and answered in any order. It calls next again
 // when there is room for another job, and landed, on another goroutine, for each
 // job that is over. It returns when next has returned an error, which is usual,
-// and every job that was sent is answered.
+// and every job that was sent is answered, or its client has gone.
 //
 // When the incarnation fails, all of its jobs are answered, and its failure is
 // returned, after which it must be stopped; unsent is a job that next gave and
@@ -45,6 +45,12 @@ func (w *Worker) Converse(
 		w.cycle.Debug().Err(err).Msg("The connection of an asynchronous worker is closed already")
 	}
 	reader.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range t.flights { // nobody waits for them
+		landed()
+	}
+	clear(t.flights)
 	if t.failure != nil {
 		return unsent, t.failure
 	}
@@ -64,7 +70,7 @@ type talk struct {
 	heard   time.Time // when the last message came, or the first job left
 	timer   *time.Timer
 	leaving bool  // nothing is sent any more
-	failure error // why the incarnation has ended; read after the reader has
+	failure error // why the incarnation has ended
 }
 
 // flight is a job on its way.
@@ -143,13 +149,16 @@ func (t *talk) send(j *job.Job) error {
 // unsent ends the conversation because a job could not be sent, and returns the
 // job if it is untouched.
 func (t *talk) unsent(j *job.Job, err error) (*job.Job, error) {
-	if Unsent(err) {
-		t.mu.Lock()
+	t.mu.Lock()
+	switch {
+	case !Unsent(err):
+		j = nil // it ends with the others
+	case j.Done():
+		j = nil // the reader has seen the end first
+	default:
 		delete(t.flights, j.ID)
-		t.mu.Unlock()
-	} else {
-		j = nil
 	}
+	t.mu.Unlock()
 	t.broken(err)
 	t.w.conn.close() // the reader need not wait for more
 	return j, err
@@ -160,7 +169,17 @@ func (t *talk) settle() {
 	t.mu.Lock()
 	t.leaving = true
 	t.mu.Unlock()
-	_ = t.await(context.Background(), func() bool { return len(t.flights) == 0 || t.failure != nil }) // has no end of its own
+	_ = t.await(context.Background(), func() bool { return t.quiet() || t.failure != nil }) // has no end of its own
+}
+
+// quiet reports whether nobody waits for a job in the air.
+func (t *talk) quiet() bool {
+	for _, f := range t.flights {
+		if !f.job.Abandoned() && !f.job.Done() {
+			return false
+		}
+	}
+	return true
 }
 
 // read hands over what the worker says until the conversation is over.
@@ -172,7 +191,7 @@ func (t *talk) read() {
 			continue
 		}
 		t.mu.Lock()
-		over := t.leaving && len(t.flights) == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+		over := t.leaving && t.quiet() && errors.Is(err, os.ErrDeadlineExceeded)
 		t.mu.Unlock()
 		if !over {
 			t.broken(err)
@@ -243,6 +262,7 @@ func (t *talk) signal() {
 func (t *talk) overdue() {
 	now := time.Now()
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	silent := len(t.flights) > 0 && now.Sub(t.heard) >= t.limit
 	earliest := now.Add(t.limit)
 	for id, f := range t.flights {
@@ -257,9 +277,8 @@ func (t *talk) overdue() {
 	if len(t.flights) > 0 {
 		t.timer.Reset(earliest.Sub(now))
 	}
-	t.mu.Unlock()
 	if silent {
-		t.broken(fmt.Errorf("asynchronous worker: %w", os.ErrDeadlineExceeded))
+		t.ruin(fmt.Errorf("asynchronous worker: %w", os.ErrDeadlineExceeded))
 		t.w.conn.close()
 	}
 }
@@ -277,6 +296,11 @@ func (t *talk) late(j *job.Job) error {
 func (t *talk) broken(cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.ruin(cause)
+}
+
+// ruin is broken for those who hold the lock.
+func (t *talk) ruin(cause error) {
 	if t.failure != nil {
 		return
 	}

@@ -47,7 +47,8 @@ func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error)
 }
 
 // deliverStep hands the items of an iteration to their jobs. A failure is that
-// of all of them; the worker goes on.
+// of all of them; the worker goes on. It does not when there are not as many items
+// as jobs: what comes next might be the answer to this iteration still.
 func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (ended []string, err error) {
 	if r.Code != 200 {
 		failure := w.batchFailure(r)
@@ -66,19 +67,24 @@ func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (ended
 		answered[at] = true
 		ended = append(ended, w.sequenceEnds(item)...)
 		streamed := at < known
-		w.deliverItem(jobs[at], item, goesOn(item), &streamed)
+		w.deliverItem(jobs[at], item, goesOn(jobs[at], item), &streamed)
 	}
 	for at, j := range jobs {
 		if !answered[at] {
 			j.Fail(mismatched())
+			err = fmt.Errorf("%w: no item for %s: the answers are out of step", wire.ErrProtocol, j.ID)
 		}
 	}
-	return ended, nil
+	return ended, err
 }
 
 // goesOn reports whether a job has another iteration before it: unlike with
-// streams, every value but false says so (WRK §7).
-func goesOn(i *wire.Item) bool {
+// streams, every value but false says so (WRK §7). Describe jobs have one only: a
+// criterion of the requests before may still be there.
+func goesOn(j *job.Job, i *wire.Item) bool {
+	if j.Kind == job.Describe {
+		return false
+	}
 	for _, h := range i.Headers {
 		if h.Name == wire.StreamNext {
 			return h.Value != "false"
