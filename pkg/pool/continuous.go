@@ -6,7 +6,6 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/batch"
 	"github.com/torchserve-go/torchserve/pkg/job"
-	"github.com/torchserve-go/torchserve/pkg/worker"
 )
 
 // step is one iteration of continuous batching (SCH §12). New jobs join those
@@ -34,12 +33,7 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	if err == nil {
 		return nil
 	}
-	if worker.Unsent(err) {
-		failAll(s.jobs[:s.known], err) // what they were is lost with the worker
-		if newer := s.jobs[s.known:]; len(newer) > 0 {
-			s.settle(newer, err)
-		}
-	}
+	s.settle(s.jobs[s.known:], err)
 	clear(s.jobs)
 	s.jobs, s.known = s.jobs[:0], 0
 	s.nowHas(0)

@@ -31,8 +31,8 @@ type Worker interface {
 	ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error
 	// Iterate has live jobs worked on for one step; the worker knows the first
 	// ones, as many as known says. ended are the sequences that the model has
-	// ended. After an error the jobs were answered, unless worker.Unsent says
-	// otherwise.
+	// ended. After an error the jobs were answered, but for the new ones if
+	// worker.Unsent says so.
 	Iterate(jobs []*job.Job, known int) (ended []string, err error)
 	// Converse sends the jobs that next gives without waiting for answers, until
 	// next fails and they are answered, or the incarnation fails; landed is called

@@ -224,7 +224,7 @@ func (s *slot) putBack(jobs []*job.Job) {
 // sent is given to another worker (SCH-D11), but not for ever: a batch that this
 // worker cannot take a second time shares its fate.
 func (s *slot) settle(jobs []*job.Job, err error) {
-	if !worker.Unsent(err) {
+	if !worker.Unsent(err) || len(jobs) == 0 {
 		s.unsent = nil
 		return
 	}

@@ -16,8 +16,8 @@ import (
 // done afterwards, and whose client has not gone, goes on in the next iteration.
 // ended are the sequences that the model has ended.
 //
-// After an error the incarnation must be stopped: with Unsent the jobs were not
-// touched, otherwise each of them was answered.
+// After an error the incarnation must be stopped, and each job was answered; with
+// Unsent the new ones were not touched, because any worker can begin them.
 func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
 	if w.conn == nil {
 		return nil, fmt.Errorf("%w: worker is not started", errUnsent)
@@ -25,10 +25,13 @@ func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error)
 	began := time.Now()
 	w.flushing(jobs[0].Kind.String(), len(jobs))
 	if err := w.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
-		if Unsent(err) {
-			return nil, err
+		if !Unsent(err) {
+			return nil, w.broken(jobs, err)
 		}
-		return nil, w.broken(jobs, err)
+		if known > 0 {
+			_ = w.broken(jobs[:known], err) // told to their clients
+		}
+		return nil, err
 	}
 	asked := time.Now()
 	r, err := w.conn.receive()

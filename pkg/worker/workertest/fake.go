@@ -220,6 +220,10 @@ func (f *fake) infer(a Action, batch []wire.Request) error {
 		r.Items[0].Body = make([]byte, a.N)
 	case Unasked:
 		return f.write(append(r.Append(nil), r.Append(nil)...))
+	case Reflect:
+		return f.reflect(a, batch)
+	case Say:
+		return f.say(a)
 	}
 	return f.answer(r)
 }
@@ -248,10 +252,45 @@ func (f *fake) stream(a Action, batch []wire.Request) error {
 	return nil
 }
 
-func headers(a Action) []job.Header {
-	hs := make([]job.Header, 0, len(a.Headers)+1)
-	for _, h := range a.Headers {
+// reflect hands each request back as it came.
+func (f *fake) reflect(a Action, batch []wire.Request) error {
+	r := wire.Response{Code: 200, Message: "Prediction success"}
+	for _, q := range batch {
+		text, err := json.Marshal(q)
+		if err != nil {
+			return fmt.Errorf("reflect: %w", err)
+		}
+		r.Items = append(r.Items, wire.Item{RequestID: q.ID, Status: 200, Headers: pairs(a.Headers, a.Text), Body: text})
+	}
+	return f.answer(r)
+}
+
+func (f *fake) say(a Action) error {
+	for _, m := range a.Says {
+		if a.Pause > 0 {
+			<-time.NewTimer(a.Pause).C
+		}
+		r := wire.Response{Code: cmp.Or(m.Code, 200), Message: cmp.Or(m.Text, "Prediction success")}
+		for _, i := range m.Items {
+			r.Items = append(r.Items, wire.Item{RequestID: i.ID, Status: 200, Headers: pairs(i.Headers, i.Next), Body: []byte(i.Body)})
+		}
+		if err := f.answer(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func headers(a Action) []job.Header { return pairs(a.Headers, "") }
+
+// pairs makes headers, the last of them ts_stream_next, if that has a value.
+func pairs(names [][2]string, next string) []job.Header {
+	hs := make([]job.Header, 0, len(names)+1)
+	for _, h := range names {
 		hs = append(hs, job.Header{Name: h[0], Value: h[1]})
+	}
+	if next != "" {
+		hs = append(hs, job.Header{Name: wire.StreamNext, Value: next})
 	}
 	return hs
 }

@@ -44,6 +44,8 @@ const (
 	Hang     Do = "hang"     // B, L, I, E: do nothing for an hour
 	Stubborn Do = "stubborn" // B, L, I, E: as Hang, deaf to SIGTERM
 	Unasked  Do = "unasked"  // I: as Echo, then the same message again
+	Reflect  Do = "reflect"  // I: each request gets what came of it, as JSON, with ts_stream_next: Text, if that is set
+	Say      Do = "say"      // I: Says, whatever was asked; without any, silence
 )
 
 // Action is what happens at one moment of a script.
@@ -53,7 +55,8 @@ type Action struct {
 	Code    int
 	Text    string
 	Headers [][2]string
-	Pause   time.Duration // between the pieces of a stream
+	Pause   time.Duration // between the pieces of a stream, before the messages of Says
+	Says    []Message
 
 	// Gate lets the worker wait at its Gate before it acts.
 	Gate bool
@@ -68,6 +71,20 @@ type Action struct {
 	// Fork starts a process that sleeps in the worker's group and holds its
 	// output open; the line "forked <pid>" says which.
 	Fork bool
+}
+
+// Message is one answer, spelt out.
+type Message struct {
+	Code  int // 0: 200
+	Text  string
+	Items []Answer
+}
+
+// Answer is what a Message holds for one request.
+type Answer struct {
+	ID, Body string
+	Next     string // value of ts_stream_next; empty: the header is missing
+	Headers  [][2]string
 }
 
 // Behaviours of a model that the contract asks for. A Factory makes a worker
