@@ -33,10 +33,10 @@ type Place struct {
 // without a choice by all workers, and it shares its turn with others like it;
 // slices by its own workers, then by all.
 type Seats struct {
-	board    *Board
-	all      []seat // none: on the CPU
-	own, every bool // whose workers are counted
-	turn     *int
+	board      *Board
+	all        []seat // none: on the CPU
+	own, every bool   // whose workers are counted
+	turn       *int
 }
 
 // seat is one place: a device, or as many as the parallel level says.
