@@ -305,7 +305,7 @@ func TestBrokenModelConfig(t *testing.T) {
 					"asyncCommunication cannot be combined with parallelType pp, tp or pptp, only with custom.")
 				continue
 			}
-			_, err := f.Store.Open(t.Context(), archive.Request{URL: "x.mar"})
+			_, err := f.Open(t.Context(), archive.Request{URL: "x.mar"})
 			assert.NoError(t, err, yaml)
 		}
 	})

@@ -28,12 +28,15 @@ type Place struct {
 	Env []string
 }
 
-// Seats are the places of the workers of one model version.
+// Seats are the places of the workers of one model version. Those of a model that
+// has chosen its devices are compared by its own workers alone; those of a model
+// without a choice by all workers, and it shares its turn with others like it;
+// slices by its own workers, then by all.
 type Seats struct {
-	board *Board
-	all   []seat // none: on the CPU
-	own   bool   // the model has chosen its devices: its workers spread over them, whatever others have
-	turn  *int
+	board      *Board
+	all        []seat // none: on the CPU
+	own, every bool   // whose workers are counted
+	turn       *int
 }
 
 // seat is one place: a device, or as many as the parallel level says.
@@ -52,7 +55,7 @@ func (b *Board) Seats(d model.Devices) *Seats {
 			devices[i] = d.IDs[i]
 		}
 	}
-	s := &Seats{board: b, own: d.IDs != nil || d.Level > 0, turn: &b.turn}
+	s := &Seats{board: b, own: d.IDs != nil || d.Level > 0, every: d.IDs == nil || d.Level > 0, turn: &b.turn}
 	if s.own {
 		s.turn = new(int)
 	}
@@ -125,11 +128,12 @@ func (s *Seats) count(at, n int) {
 
 // compare says which of two places is the better one for the next worker.
 func (s *Seats) compare(a, b int) int {
-	load := cmp.Compare(s.load(a), s.load(b))
-	if !s.own {
-		return load
+	if s.own {
+		if by := cmp.Compare(s.all[a].workers, s.all[b].workers); by != 0 || !s.every {
+			return by
+		}
 	}
-	return cmp.Or(cmp.Compare(s.all[a].workers, s.all[b].workers), load)
+	return cmp.Compare(s.load(a), s.load(b))
 }
 
 // load counts the workers of all models on the devices of a place.

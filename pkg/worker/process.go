@@ -55,7 +55,7 @@ func spawn(args []string, dir string, env []string, ranks int, streams streamLog
 		p.tag = tagVariable + "=" + rand.Text()
 		cmd.Env = append(cmd.Env, p.tag)
 	}
-	p.out = &output{ready: p.mark, metric: streams.metric}
+	p.out = &output{ready: p.mark, metric: streams.metric, ranks: ranks}
 	stdout, stderr, err := p.pipes()
 	if err != nil {
 		return nil, err

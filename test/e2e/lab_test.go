@@ -195,7 +195,9 @@ type described struct {
 	Retry         int               `json:"maxRetryTimeoutInSec"`
 	ClientTimeout int               `json:"clientTimeoutInMills"`
 	ParallelLevel int               `json:"parallelLevel"`
+	ParallelType  string            `json:"parallelType"`
 	DeviceType    string            `json:"deviceType"`
+	DeviceIDs     []int             `json:"deviceIds"`
 	JobTicket     bool              `json:"useJobTicket"`
 	AtStartup     bool              `json:"loadedAtStartup"`
 	Workers       []describedWorker `json:"workers"`
@@ -209,6 +211,18 @@ type described struct {
 type describedWorker struct {
 	ID, Status, StartTime string
 	PID                   int
+	GPU                   bool
+	GPUUsage              string
+}
+
+// devices returns what describe says of the devices of a model's workers.
+func (d described) devices() []string {
+	usage := make([]string, 0, len(d.Workers))
+	for _, w := range d.Workers {
+		id, _, _ := strings.Cut(w.GPUUsage, " ")
+		usage = append(usage, id)
+	}
+	return usage
 }
 
 // describe describes the default version of a model, or another one if name goes on

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +68,19 @@ func Args(words ...string) Option {
 // earlier one of the same name, those of the site included.
 func Env(settings ...string) Option {
 	return func(s *Site) { s.env = append(s.env, settings...) }
+}
+
+// Tool puts an executable script where commands are looked for first.
+func Tool(name, text string) Option {
+	return func(s *Site) {
+		s.t.Helper()
+		dir := filepath.Join(filepath.Dir(s.Dir), "tools")
+		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+		s.env = append(s.env, fmt.Sprintf("PATH=%s%c%s", dir, filepath.ListSeparator, searchPath()))
+		syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+		defer syscall.ForkLock.RUnlock()
+		require.NoError(s.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+	}
 }
 
 // NoTokens switches token authorization off.
