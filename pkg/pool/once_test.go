@@ -17,73 +17,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/pool"
 )
 
-// TestMoments lets each kind of end come at each moment of a batch: every
-// accepted job must have exactly one final answer when the pool is closed.
-func TestMoments(t *testing.T) {
-	// Two jobs arrive at 10 s; the batch is full or its delay over at 20 s, its
-	// answer is due at 30 s. Workers load within 5 s.
-	moments := map[string]time.Duration{
-		"booting":        2 * time.Second,
-		"loaded":         5 * time.Second,
-		"idle":           7 * time.Second,
-		"taking":         10 * time.Second,
-		"filling":        15 * time.Second,
-		"sending":        20 * time.Second,
-		"computing":      25 * time.Second,
-		"answering":      30 * time.Second,
-		"idle after all": 40 * time.Second,
-	}
-	ends := map[string]func(p *pool.Pool, tm *team, ctx context.Context){
-		"worker dies":           func(_ *pool.Pool, tm *team, _ context.Context) { tm.at(0).die() },
-		"worker dies, no retry": func(_ *pool.Pool, tm *team, _ context.Context) { tm.at(0).die() },
-		"scaled away":           func(p *pool.Pool, _ *team, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, false) },
-		"dies while scaled away": func(p *pool.Pool, tm *team, ctx context.Context) {
-			_, _ = p.Scale(ctx, model.Workers{}, false)
-			tm.at(0).die()
-		},
-		"closed": func(p *pool.Pool, _ *team, ctx context.Context) { _ = p.Close(ctx) },
-		"cut": func(p *pool.Pool, _ *team, ctx context.Context) {
-			ctx, cancel := context.WithCancel(ctx)
-			cancel()
-			_ = p.Close(ctx)
-		},
-	}
-	for moment, at := range moments {
-		for name, end := range ends {
-			t.Run("SCH-081 "+name+" while "+moment, func(t *testing.T) {
-				s := base()
-				s.Batching = model.Batching{Size: 3, Delay: 10 * time.Second}
-				if name == "worker dies, no retry" {
-					s.Timeouts.Retry = 0
-				}
-				tm := &team{load: 5 * time.Second, work: 10 * time.Second}
-				bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
-					_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
-					require.NoError(t, err)
-					go func() {
-						<-time.NewTimer(at).C
-						end(p, tm, t.Context())
-					}()
-					<-time.NewTimer(10 * time.Second).C
-					var accepted []*client
-					for _, id := range []string{"a", "b"} {
-						c := newClient(id)
-						if p.Submit(t.Context(), c.job) == nil {
-							accepted = append(accepted, c)
-						}
-					}
-					pass(time.Hour)
-					require.NoError(t, p.Close(t.Context()))
-					for _, c := range accepted {
-						assert.Equal(t, 1, c.answers(), "answers of %s", c.job.ID)
-					}
-				})
-			})
-		}
-	}
-}
-
-// TestRandomKills is the same with everything at once: workers that die at any
+// TestRandomKills is TestMoments with everything at once: workers that die at any
 // moment, batches that cannot be sent, scaling, clients that give up or are late, and at the end a pool that drains or closes.
 func TestRandomKills(t *testing.T) {
 	t.Parallel()
