@@ -43,6 +43,7 @@ type fake struct {
 // fields are not changed while the pool runs.
 type team struct {
 	load, work time.Duration
+	pace       func() time.Duration                 // instead of work; nil: work
 	start      func(f *fake, n int) error           // outcome of the n-th start, from 1; nil: it loads
 	answer     func(f *fake, jobs []*job.Job) error // instead of an answer after work
 	steps      func(j *job.Job) int                 // of continuous batching; nil: one
@@ -208,7 +209,7 @@ func (f *fake) Exchange(jobs []*job.Job) error {
 	if f.team.answer != nil {
 		return f.team.answer(f, jobs)
 	}
-	return f.finish(jobs, f.team.work, died, interrupt)
+	return f.finish(jobs, f.team.takes(), died, interrupt)
 }
 
 // finish answers jobs after some work, unless the process ends before.

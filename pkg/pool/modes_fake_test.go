@@ -24,7 +24,7 @@ func (f *fake) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
 		return nil, errUnsent()
 	}
 	f.sees(jobs, known)
-	if failure := end.within(f.team.work); failure != nil {
+	if failure := end.within(f.team.takes()); failure != nil {
 		failAll(jobs, failure)
 		return nil, failure
 	}
@@ -32,10 +32,7 @@ func (f *fake) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
 		f.left[j]--
 		j.Deliver(job.Reply{Status: 200, Body: []byte(f.name()), More: f.left[j] > 0})
 	}
-	if f.team.ends != nil {
-		ended = f.team.ends(jobs)
-	}
-	return ended, nil
+	return f.team.endedBy(jobs), nil
 }
 
 // sees notes a batch; the slot's goroutine uses f.left.
@@ -51,10 +48,7 @@ func (f *fake) sees(jobs []*job.Job, known int) {
 		case begun && n <= 0:
 			f.team.fault("job %s is over", j.ID)
 		case !begun:
-			n = 1
-			if f.team.steps != nil {
-				n = f.team.steps(j)
-			}
+			n = f.team.stepsOf(j)
 		}
 		left[j] = n
 	}
@@ -113,7 +107,7 @@ func (f *fake) Converse(ctx context.Context, next func(context.Context) (*job.Jo
 		f.note([]*job.Job{j})
 		flights.Go(func() {
 			defer landed()
-			if failure := end.within(f.team.work); failure != nil {
+			if failure := end.within(f.team.takes()); failure != nil {
 				j.Fail(failure)
 				return
 			}
@@ -206,6 +200,34 @@ func (tm *team) fault(format string, args ...any) {
 	tm.mu.Lock()
 	defer tm.mu.Unlock()
 	tm.faults = append(tm.faults, fmt.Sprintf(format, args...))
+}
+
+// takes returns how long the work on a batch or on a step takes.
+func (tm *team) takes() time.Duration {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	if tm.pace != nil {
+		return tm.pace()
+	}
+	return tm.work
+}
+
+func (tm *team) stepsOf(j *job.Job) int {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	if tm.steps != nil && j.Kind != job.Describe {
+		return tm.steps(j)
+	}
+	return 1
+}
+
+func (tm *team) endedBy(jobs []*job.Job) []string {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	if tm.ends != nil {
+		return tm.ends(jobs)
+	}
+	return nil
 }
 
 func (tm *team) refuses() bool {

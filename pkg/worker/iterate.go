@@ -69,7 +69,8 @@ func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (ended
 		answered[at] = true
 		ended = append(ended, w.sequenceEnds(item)...)
 		streamed := at < known
-		w.deliverItem(jobs[at], item, goesOn(item), &streamed)
+		more := goesOn(item) && jobs[at].Kind != job.Describe // which is executed once (SCH-D34)
+		w.deliverItem(jobs[at], item, more, &streamed)
 	}
 	for at, j := range jobs {
 		if !answered[at] {

@@ -104,6 +104,15 @@ func TestIterateGoesOn(t *testing.T) {
 			assert.True(t, jobs[0].Done())
 		})
 	}
+	t.Run("SCH-047 a describe does not, whatever is left of the criteria of others", func(t *testing.T) {
+		t.Parallel()
+		w := scripted(t, nil, says(workertest.Answer{ID: "r0", Body: "{}", Next: "true"}))
+		jobs, streams := batchOf("")
+		jobs[0].Kind = job.Describe
+		step(t, w, jobs, 0)
+		assert.Equal(t, job.Reply{Status: 200, Headers: []job.Header{}, Body: []byte("{}")}, workertest.Reply(t, streams[0]))
+		assert.True(t, jobs[0].Done())
+	})
 	t.Run("SCH-044 an empty value says that it goes on", func(t *testing.T) {
 		t.Parallel()
 		w := scripted(t, nil, says(workertest.Answer{ID: "r0", Headers: [][2]string{{wire.StreamNext, ""}}}))
