@@ -116,7 +116,7 @@ func (l *lane) Return(jobs []*job.Job) (refused []*job.Job) {
 		}
 		waits := j.Return() // its client has not gone
 		switch {
-		case waits && (s.closed || q != nil && s.open[q.id] != q):
+		case waits && (s.closed || q != nil && (q.over || s.open[q.id] != q)):
 			refused = append(refused, j)
 		case waits && q == nil:
 			s.loose.unshift([]*job.Job{j})

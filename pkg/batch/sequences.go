@@ -46,6 +46,7 @@ type sequence struct {
 	held    int   // jobs that the worker has
 	polled  bool  // the worker has taken a job and not answered since
 	begun   bool  // a worker was sent a job of it
+	over    bool  // its time is: it ends when the worker has answered
 	created time.Time
 
 	timer *time.Timer
@@ -83,7 +84,7 @@ func (s *Sequences) Put(j *job.Job, may func() bool) (opened bool, err error) {
 	if q.waiting.len() >= s.limits.QueueSize {
 		q.waiting.purge()
 	}
-	if q.waiting.len() >= s.limits.QueueSize {
+	if q.over || q.waiting.len() >= s.limits.QueueSize {
 		return false, fault.New(fault.Busy, "")
 	}
 	q.waiting.push(j)
@@ -135,6 +136,12 @@ func (s *Sequences) refresh(q *sequence) {
 	if s.open[q.id] != q {
 		return // it has ended
 	}
+	if q.over {
+		if q.held == 0 {
+			s.end(q) // nothing waits in it
+		}
+		return
+	}
 	if q.lane != nil && q.waiting.len() > 0 && !q.polled {
 		q.lane.list(q)
 	}
@@ -152,12 +159,18 @@ func (s *Sequences) refresh(q *sequence) {
 	q.timer.Reset(max(0, time.Until(q.due)))
 }
 
-// expire ends a sequence whose time is over.
+// expire ends a sequence whose time is over. While a worker has a job of it, its
+// id stays taken: no other job may overtake that one, nor share a batch with it.
 func (s *Sequences) expire(q *sequence) {
 	s.mu.Lock()
 	var orphans []*job.Job
 	if s.open[q.id] == q && !q.due.IsZero() && !time.Now().Before(q.due) {
-		orphans = s.end(q)
+		q.over, q.due = true, time.Time{}
+		orphans = q.waiting.drain()
+		if q.lane != nil {
+			q.lane.unlist(q)
+		}
+		s.refresh(q)
 	}
 	s.mu.Unlock()
 	failAll(orphans)
