@@ -79,11 +79,15 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 	s, now := l.all, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j, v := s.loose.take(like, now, &dropped); v == taken {
-		return j, v
+	loose, seen := s.loose.take(like, now, &dropped)
+	if seen == taken {
+		return loose, taken
 	}
 	for len(l.ready) > 0 {
 		q := l.ready[0]
+		if seen == another && s.loose.peek().Created.Before(q.since()) {
+			return nil, another // which would never have its turn among sequences
+		}
 		j, v := q.waiting.take(like, now, &dropped)
 		if v == another {
 			return nil, another
@@ -98,10 +102,10 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 			return j, taken
 		}
 	}
-	if s.closed {
-		return nil, closed
+	if seen == nothing && s.closed {
+		seen = closed
 	}
-	return nil, nothing
+	return nil, seen
 }
 
 // Return implements Line.

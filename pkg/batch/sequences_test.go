@@ -205,6 +205,20 @@ func TestSequences(t *testing.T) {
 		assert.Equal(t, []string{"loose", "a1"}, names(taken(t, l, 4)))
 		assert.Equal(t, []string{"describe"}, names(taken(t, l, 4)))
 	})
+	t.Run("SCH-047 a describe gets its turn however many sequences there are", func(t *testing.T) {
+		t.Parallel()
+		s := batch.NewSequences(anyLimits())
+		l := s.Line()
+		of(t, s, "a", "a1")
+		live := taken(t, l, 4)
+		of(t, s, "", "describe", kind(job.Describe))
+		of(t, s, "b", "b1", func(j *job.Job) { j.Created = j.Created.Add(time.Second) })
+		l.Settle(live)
+		assert.Empty(t, l.More(4, live[0], nil), "nobody overtakes it")
+		answer(l, live)
+		assert.Equal(t, []string{"describe"}, names(taken(t, l, 4)))
+		assert.Equal(t, []string{"b1"}, names(taken(t, l, 4)))
+	})
 	t.Run("a batch waits for jobs of other sequences", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
