@@ -13,7 +13,7 @@ import (
 
 // Iterate gives each job as many steps as the team says, and verifies that it is
 // told of the jobs that it knows, and of those only.
-func (f *fake) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
+func (f *fake) Iterate(jobs []*job.Job, known int, ended func([]string)) error {
 	defer f.alone()()
 	end := f.end()
 	if f.team.refuses() {
@@ -21,18 +21,19 @@ func (f *fake) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
 	}
 	if failure := end.now(); failure != nil {
 		failAll(jobs[:known], failure)
-		return nil, errUnsent()
+		return errUnsent()
 	}
 	f.sees(jobs, known)
 	if failure := end.within(f.team.takes()); failure != nil {
 		failAll(jobs, failure)
-		return nil, failure
+		return failure
 	}
+	ended(f.team.endedBy(jobs))
 	for _, j := range jobs {
 		f.left[j]--
 		j.Deliver(job.Reply{Status: 200, Body: []byte(f.name()), More: f.left[j] > 0})
 	}
-	return f.team.endedBy(jobs), nil
+	return nil
 }
 
 // sees notes a batch; the slot's goroutine uses f.left.
