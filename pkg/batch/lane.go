@@ -156,24 +156,43 @@ func (l *lane) Settle(live []*job.Job) {
 	l.sortReady()
 }
 
-// Close implements Line. A sequence of which the worker has seen nothing goes to
-// another one; the others end, because what they were is lost (SCH-D45).
+// Leave implements Line. A sequence of which the worker has seen nothing goes to
+// another one; the others are over, because what they are will be lost (SCH-D45).
+func (l *lane) Leave() {
+	s := l.all
+	s.mu.Lock()
+	orphans := l.leave()
+	s.mu.Unlock()
+	failAll(orphans)
+}
+
+func (l *lane) leave() (orphans []*job.Job) {
+	s := l.all
+	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+	for _, q := range s.open {
+		switch {
+		case q.lane != l:
+		case q.begun:
+			orphans = append(orphans, s.finish(q)...)
+		case q.held == 0: // otherwise nobody knows yet whether it will be sent
+			l.unlist(q)
+			s.bind(q)
+			s.refresh(q)
+		}
+	}
+	return orphans
+}
+
+// Close implements Line.
 func (l *lane) Close() (orphans []*job.Job) {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+	orphans = l.leave()
 	for _, q := range s.open {
-		if q.lane != l {
-			continue
-		}
-		if q.begun || q.held > 0 {
+		if q.lane == l {
 			orphans = append(orphans, s.end(q)...)
-			continue
 		}
-		l.unlist(q)
-		s.bind(q)
-		s.refresh(q)
 	}
 	return orphans
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Line is where one worker takes its jobs, from when it is loaded until it is
-// stopped. One goroutine uses it.
+// stopped. One goroutine uses it; only Leave may be called beside the others.
 type Line interface {
 	// Collect blocks until there is a batch and appends its jobs to into.
 	Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.Job, error)
@@ -19,6 +19,9 @@ type Line interface {
 	Return(jobs []*job.Job) (refused []*job.Job)
 	// Settle notes that the worker has answered, and still has the live jobs.
 	Settle(live []*job.Job)
+	// Leave lets nothing more wait for this worker alone: it finishes what it
+	// has, and will be stopped.
+	Leave()
 	// Close gives up what waits for this worker alone: its process is gone, or
 	// will be. The caller must answer the jobs that it returns.
 	Close() (orphans []*job.Job)
@@ -31,6 +34,8 @@ func (q *Queue) Line() Line { return shared{q} }
 type shared struct{ *Queue }
 
 func (shared) Settle([]*job.Job) {}
+
+func (shared) Leave() {}
 
 func (shared) Close() []*job.Job { return nil }
 

@@ -46,7 +46,7 @@ type sequence struct {
 	held    int   // jobs that the worker has
 	polled  bool  // the worker has taken a job and not answered since
 	begun   bool  // a worker was sent a job of it
-	over    bool  // its time is: it ends when the worker has answered
+	over    bool  // it ends when the worker has answered
 	created time.Time
 
 	timer *time.Timer
@@ -159,21 +159,29 @@ func (s *Sequences) refresh(q *sequence) {
 	q.timer.Reset(max(0, time.Until(q.due)))
 }
 
-// expire ends a sequence whose time is over. While a worker has a job of it, its
-// id stays taken: no other job may overtake that one, nor share a batch with it.
+// expire ends a sequence whose time is over.
 func (s *Sequences) expire(q *sequence) {
 	s.mu.Lock()
 	var orphans []*job.Job
 	if s.open[q.id] == q && !q.due.IsZero() && !time.Now().Before(q.due) {
-		q.over, q.due = true, time.Time{}
-		orphans = q.waiting.drain()
-		if q.lane != nil {
-			q.lane.unlist(q)
-		}
-		s.refresh(q)
+		orphans = s.finish(q)
 	}
 	s.mu.Unlock()
 	failAll(orphans)
+}
+
+// finish ends a sequence as soon as its worker has answered, and returns the
+// jobs that still waited in it. Until then its id stays taken: no other job may
+// overtake the one that the worker has, nor share a batch with it.
+func (s *Sequences) finish(q *sequence) []*job.Job {
+	waiting := q.waiting.drain()
+	q.over, q.due = true, time.Time{}
+	q.timer.Stop()
+	if q.lane != nil {
+		q.lane.unlist(q)
+	}
+	s.refresh(q)
+	return waiting
 }
 
 // end closes a sequence and returns the jobs that still waited in it. Those that

@@ -199,6 +199,7 @@ func TestSequencesOfALeavingWorker(t *testing.T) {
 		s.Batching.Delay, s.Sequence.MaxIdle, s.Sequence.MaxNumber = 5*time.Second, time.Hour, 8
 	})
 	bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+		scale(t, p, 1)
 		scale(t, p, 2)
 		for i, sequence := range []string{"a", "leaving", "b"} {
 			send(t, p, within(sequence, fmt.Sprint(i)))

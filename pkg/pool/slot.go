@@ -90,15 +90,16 @@ func (s *slot) serve(ctx context.Context) error {
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer cancel(nil)
-	died := s.worker.Done()
+	died, line := s.worker.Done(), s.pool.waiting.Line()
 	watcher.Go(func() {
 		select {
 		case <-died:
 			cancel(errDied)
 		case <-ctx.Done():
 		}
+		line.Leave()
 	})
-	s.line = s.pool.waiting.Line()
+	s.line = line
 	defer s.leaveLine()
 	limits := s.pool.limits()
 	switch set := s.pool.cfg.Settings; {
