@@ -72,22 +72,21 @@ func (l *lane) More(n int, like *job.Job, into []*job.Job) []*job.Job {
 }
 
 // next implements supply: a job of no sequence, else the next one of the
-// sequence that waits longest. Of one sequence a worker has one job at a time. Who
-// came after a job of no sequence that cannot join waits like it.
+// sequence that waits longest. Of one sequence a worker has one job at a time.
 func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 	var dropped expired
 	defer dropped.answer()
 	s, now := l.all, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j, free := s.loose.take(like, now, &dropped)
-	if free == taken {
-		return j, taken
+	loose, seen := s.loose.take(like, now, &dropped)
+	if seen == taken {
+		return loose, taken
 	}
 	for len(l.ready) > 0 {
 		q := l.ready[0]
-		if free == another && q.since().After(s.loose.peek().Created) {
-			return nil, another // or it would wait for ever
+		if seen == another && s.loose.peek().Created.Before(q.since()) {
+			return nil, another // which would never have its turn among sequences
 		}
 		j, v := q.waiting.take(like, now, &dropped)
 		if v == another {
@@ -103,10 +102,10 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 			return j, taken
 		}
 	}
-	if s.closed {
-		return nil, closed
+	if seen == nothing && s.closed {
+		seen = closed
 	}
-	return nil, nothing
+	return nil, seen
 }
 
 // Return implements Line.
@@ -121,7 +120,7 @@ func (l *lane) Return(jobs []*job.Job) (refused []*job.Job) {
 		}
 		waits := j.Return() // its client has not gone
 		switch {
-		case waits && (s.closed || q != nil && s.open[q.id] != q):
+		case waits && (s.closed || q != nil && (q.over || s.open[q.id] != q)):
 			refused = append(refused, j)
 		case waits && q == nil:
 			s.loose.unshift([]*job.Job{j})
@@ -158,28 +157,42 @@ func (l *lane) Settle(live []*job.Job) {
 }
 
 // Leave implements Line. A sequence of which the worker has seen nothing goes to
-// another one; the others end, because what they were will be lost (SCH-D45).
-func (l *lane) Leave() []*job.Job { return l.giveUp(func(q *sequence) bool { return q.held == 0 }) }
+// another one; the others are over, because what they are will be lost (SCH-D45).
+func (l *lane) Leave() {
+	s := l.all
+	s.mu.Lock()
+	orphans := l.leave()
+	s.mu.Unlock()
+	failAll(orphans)
+}
+
+func (l *lane) leave() (orphans []*job.Job) {
+	s := l.all
+	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+	for _, q := range s.open {
+		switch {
+		case q.lane != l:
+		case q.begun:
+			orphans = append(orphans, s.finish(q)...)
+		case q.held == 0: // otherwise nobody knows yet whether it will be sent
+			l.unlist(q)
+			s.bind(q)
+			s.refresh(q)
+		}
+	}
+	return orphans
+}
 
 // Close implements Line.
-func (l *lane) Close() []*job.Job { return l.giveUp(func(*sequence) bool { return true }) }
-
-func (l *lane) giveUp(which func(*sequence) bool) (orphans []*job.Job) {
+func (l *lane) Close() (orphans []*job.Job) {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
+	orphans = l.leave()
 	for _, q := range s.open {
-		if q.lane != l || !which(q) {
-			continue
-		}
-		if q.begun || q.held > 0 {
+		if q.lane == l {
 			orphans = append(orphans, s.end(q)...)
-			continue
 		}
-		l.unlist(q)
-		s.bind(q)
-		s.refresh(q)
 	}
 	return orphans
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Line is where one worker takes its jobs, from when it is loaded until it is
-// stopped. One goroutine uses it, but for Leave.
+// stopped. One goroutine uses it; only Leave may be called beside the others.
 type Line interface {
 	// Collect blocks until there is a batch and appends its jobs to into.
 	Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.Job, error)
@@ -19,12 +19,11 @@ type Line interface {
 	Return(jobs []*job.Job) (refused []*job.Job)
 	// Settle notes that the worker has answered, and still has the live jobs.
 	Settle(live []*job.Job)
-	// Leave gives up what waits for this worker alone, because it takes no more,
-	// but for what belongs to the jobs that it has. The caller must answer the jobs
-	// that it returns. Any goroutine may call it.
-	Leave() (orphans []*job.Job)
-	// Close gives up the rest: the worker's process is gone, or will be. The caller
-	// must answer the jobs that it returns.
+	// Leave lets nothing more wait for this worker alone: it finishes what it
+	// has, and will be stopped.
+	Leave()
+	// Close gives up what waits for this worker alone: its process is gone, or
+	// will be. The caller must answer the jobs that it returns.
 	Close() (orphans []*job.Job)
 }
 
@@ -36,7 +35,7 @@ type shared struct{ *Queue }
 
 func (shared) Settle([]*job.Job) {}
 
-func (shared) Leave() []*job.Job { return nil }
+func (shared) Leave() {}
 
 func (shared) Close() []*job.Job { return nil }
 

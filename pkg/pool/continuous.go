@@ -26,10 +26,7 @@ func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.takeNoTwins()
 	s.took(most-len(s.jobs), s.jobs)
 	s.nowHas(len(s.jobs))
-	ended, err := s.worker.Iterate(s.jobs, s.known)
-	if len(ended) > 0 && s.pool.open != nil {
-		s.pool.open.End(ended)
-	}
+	err := s.worker.Iterate(s.jobs, s.known, s.pool.endSequences)
 	if err == nil {
 		return nil
 	}

@@ -3,7 +3,7 @@ package pool
 import (
 	"context"
 	"math"
-	"sync/atomic"
+	"sync"
 
 	"github.com/torchserve-go/torchserve/pkg/batch"
 	"github.com/torchserve-go/torchserve/pkg/job"
@@ -14,33 +14,47 @@ import (
 // (SCH §14), until it fails, its process ends, or ctx ends; what it has then is
 // finished.
 func (s *slot) converse(ctx context.Context) error {
-	var flying atomic.Int64
+	a := &air{slot: s}
+	a.count(0)
 	next := func(ctx context.Context) (*job.Job, error) {
-		places := math.MaxInt32
-		if most := s.pool.cfg.Settings.AsyncLimit; most > 0 {
-			places = most - int(flying.Load())
-		}
-		if err := s.collect(ctx, batch.Limits{Size: 1}, places); err != nil {
+		if err := s.take(ctx, batch.Limits{Size: 1}); err != nil {
 			return nil, err
 		}
 		j := s.jobs[0]
 		clear(s.jobs) // do not keep it alive
-		flying.Add(1)
-		s.pool.running.Add(1)
+		a.count(1, j)
 		return j, nil
 	}
-	unsent, err := s.worker.Converse(ctx, next, func() {
-		flying.Add(-1)
-		s.pool.running.Add(-1)
-	})
+	unsent, err := s.worker.Converse(ctx, next, func() { a.count(-1) })
 	if unsent == nil {
 		return err
 	}
-	s.pool.running.Add(-1)
+	a.count(-1)
 	if worker.Unsent(err) {
 		s.settle([]*job.Job{unsent}, err)
 	} else {
 		s.putBack([]*job.Job{unsent})
 	}
 	return err
+}
+
+// air counts the jobs that an asynchronous worker has.
+type air struct {
+	slot *slot
+
+	mu sync.Mutex // Protects fields below
+	n  int
+}
+
+// count notes that jobs were taken, or that one is over.
+func (a *air) count(change int, taken ...*job.Job) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.n += change
+	a.slot.pool.running.Add(int64(change))
+	places := math.MaxInt32
+	if most := a.slot.pool.cfg.Settings.AsyncLimit; most > 0 {
+		places = max(0, most-a.n)
+	}
+	a.slot.took(places, taken)
 }

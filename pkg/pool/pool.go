@@ -30,10 +30,10 @@ type Worker interface {
 	// answered, unless worker.Unsent says otherwise, and those of next were not.
 	ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error
 	// Iterate has live jobs worked on for one step; the worker knows the first
-	// ones, as many as known says. ended are the sequences that the model has
-	// ended. After an error the jobs were answered, but for the new ones if
-	// worker.Unsent says so.
-	Iterate(jobs []*job.Job, known int) (ended []string, err error)
+	// ones, as many as known says. ended is told of the sequences that the model
+	// has ended, before the answers are handed on. After an error the jobs were
+	// answered, but for the new ones if worker.Unsent says so.
+	Iterate(jobs []*job.Job, known int, ended func(sequences []string)) error
 	// Converse sends the jobs that next gives without waiting for answers, until
 	// next fails and they are answered, or the incarnation fails; landed is called
 	// for each that is over. unsent is a job that nobody has touched.

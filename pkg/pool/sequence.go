@@ -38,6 +38,13 @@ func (p *Pool) putInSequence(j *job.Job) error {
 	return err
 }
 
+// endSequences ends what a model says is over.
+func (p *Pool) endSequences(ids []string) {
+	if p.open != nil {
+		p.open.End(ids)
+	}
+}
+
 // findSequence reads from the headers of a request which sequence it belongs to,
 // and begins a new one if it names none (SCH §13.1). The handler finds the name
 // of the header as it is configured, whatever the client wrote (SCH-D39).

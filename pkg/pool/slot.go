@@ -90,14 +90,14 @@ func (s *slot) serve(ctx context.Context) error {
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer cancel(nil)
-	line, died := s.pool.waiting.Line(), s.worker.Done()
+	died, line := s.worker.Done(), s.pool.waiting.Line()
 	watcher.Go(func() {
 		select {
 		case <-died:
 			cancel(errDied)
 		case <-ctx.Done():
 		}
-		refuseAll(line.Leave())
+		line.Leave()
 	})
 	s.line = line
 	defer s.leaveLine()
@@ -191,12 +191,18 @@ func (s *slot) takeBack(err error) {
 // many jobs the worker would take.
 func (s *slot) collect(ctx context.Context, limits batch.Limits, places int) error {
 	s.offer(places)
-	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
-	s.jobs = jobs
+	err := s.take(ctx, limits)
 	if err != nil {
 		places = 0
 	}
-	s.took(max(0, places-len(jobs)), jobs)
+	s.took(max(0, places-len(s.jobs)), s.jobs)
+	return err
+}
+
+// take is collect without a word about places.
+func (s *slot) take(ctx context.Context, limits batch.Limits) error {
+	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
+	s.jobs = jobs
 	if err != nil {
 		s.pool.sweep() // what was collected is queued again
 	}

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,8 +27,10 @@ func says(items ...workertest.Answer) workertest.Action {
 // step is one iteration that must succeed.
 func step(t *testing.T, w *worker.Worker, jobs []*job.Job, known int) (ended []string) {
 	t.Helper()
-	ended, err := w.Iterate(jobs, known)
-	require.NoError(t, err)
+	require.NoError(t, w.Iterate(jobs, known, func(ids []string) {
+		assert.False(t, slices.ContainsFunc(jobs, (*job.Job).Done), "who is answered may begin the sequence anew")
+		ended = append(ended, ids...)
+	}))
 	return ended
 }
 
@@ -104,6 +107,15 @@ func TestIterateGoesOn(t *testing.T) {
 			assert.True(t, jobs[0].Done())
 		})
 	}
+	t.Run("SCH-047 a describe does not, whatever is left of the criteria of others", func(t *testing.T) {
+		t.Parallel()
+		w := scripted(t, nil, says(workertest.Answer{ID: "r0", Body: "{}", Next: "true"}))
+		jobs, streams := batchOf("")
+		jobs[0].Kind = job.Describe
+		step(t, w, jobs, 0)
+		assert.Equal(t, job.Reply{Status: 200, Headers: []job.Header{}, Body: []byte("{}")}, workertest.Reply(t, streams[0]))
+		assert.True(t, jobs[0].Done())
+	})
 	t.Run("SCH-044 an empty value says that it goes on", func(t *testing.T) {
 		t.Parallel()
 		w := scripted(t, nil, says(workertest.Answer{ID: "r0", Headers: [][2]string{{wire.StreamNext, ""}}}))
@@ -131,7 +143,7 @@ func TestIterateItems(t *testing.T) {
 		w := scripted(t, nil, says(goes("r0"), goes("r1")), says(goes("r0")), workertest.Action{})
 		jobs, streams := batchOf("a", "b", "c")
 		step(t, w, jobs[:2], 0)
-		_, err := w.Iterate(jobs, 2)
+		err := w.Iterate(jobs, 2, nil)
 		require.Error(t, err)
 		assert.False(t, worker.Unsent(err))
 		for range 2 {
@@ -179,10 +191,10 @@ func TestIterateItems(t *testing.T) {
 	t.Run("SCH-056 end sequences by a header, of any spelling, on any item", func(t *testing.T) {
 		t.Parallel()
 		end := func(id, value string) workertest.Answer {
-			return workertest.Answer{ID: id, Next: "true", Headers: [][2]string{{"TS_request_sequence_end", value}}}
+			return workertest.Answer{ID: id, Headers: [][2]string{{"TS_request_sequence_end", value}}}
 		}
 		script := []workertest.Action{says(end("r0", "s1; s2 ;"), end("r1", "s3"))}
-		for header, want := range map[string][]string{"ts_request_sequence_end": {"s1", "s2", "", "s3"}, "": nil} {
+		for header, want := range map[string][]string{"ts_request_sequence_end": {"s1", "s2", "s3"}, "": nil} {
 			w := scripted(t, func(c *worker.Config) { c.SequenceEnd = header }, script...)
 			jobs, _ := batchOf("a", "b")
 			assert.Equal(t, want, step(t, w, jobs, 0))
@@ -235,7 +247,7 @@ func TestIterateFailures(t *testing.T) {
 			jobs, streams := batchOf("a", "b")
 			step(t, w, jobs[:1], 0)
 			assert.True(t, workertest.Reply(t, streams[0]).More)
-			_, err := w.Iterate(jobs, 1)
+			err := w.Iterate(jobs, 1, nil)
 			require.Error(t, err)
 			assert.False(t, worker.Unsent(err))
 			for i, s := range streams {
@@ -256,7 +268,7 @@ func TestIterateFailures(t *testing.T) {
 		w := scripted(t, func(c *worker.Config) { c.Settings.Timeouts.Response = 50 * time.Millisecond }, workertest.Action{Do: workertest.Say})
 		jobs, streams := batchOf("a")
 		jobs[0].Kind = job.Describe
-		_, err := w.Iterate(jobs, 0)
+		err := w.Iterate(jobs, 0, nil)
 		require.Error(t, err)
 		assert.Equal(t, "Failed to get customized model matadata.", fault.Message(workertest.Failure(t, streams[0])))
 	})
@@ -321,7 +333,7 @@ func TestIterateUnsent(t *testing.T) {
 			step(t, w, jobs[:1], 0)
 			workertest.Reply(t, streams[0])
 			c.end(t, w)
-			_, err := w.Iterate(jobs, 1)
+			err := w.Iterate(jobs, 1, nil)
 			require.True(t, worker.Unsent(err), err)
 			c.check(t, workertest.Failure(t, streams[0]))
 			assert.False(t, jobs[1].Done())
@@ -332,7 +344,7 @@ func TestIterateUnsent(t *testing.T) {
 	t.Run("there is no process", func(t *testing.T) {
 		t.Parallel()
 		jobs, _ := batchOf("a")
-		_, err := worker.New(workertest.Config(t, workertest.Behaving(t, workertest.Echoes))).Iterate(jobs, 0)
+		err := worker.New(workertest.Config(t, workertest.Behaving(t, workertest.Echoes))).Iterate(jobs, 0, nil)
 		assert.True(t, worker.Unsent(err))
 		assert.False(t, jobs[0].Done())
 	})
@@ -348,7 +360,7 @@ func TestIterateInterrupted(t *testing.T) {
 	workertest.Reply(t, streams[0])
 	var ended sync.WaitGroup
 	ended.Go(func() {
-		_, err := w.Iterate(jobs, 1)
+		err := w.Iterate(jobs, 1, nil)
 		assert.Error(t, err)
 		assert.False(t, worker.Unsent(err))
 	})

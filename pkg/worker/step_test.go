@@ -19,7 +19,7 @@ func TestStepsGoneWrong(t *testing.T) {
 		w := scripted(t, nil, workertest.Action{Do: workertest.Item, Code: 200, Text: "me", Headers: [][2]string{{wire.StreamNext, "true"}}})
 		jobs, streams := batchOf("")
 		jobs[0].Kind = job.Describe
-		_, err := w.Iterate(jobs, 0)
+		err := w.Iterate(jobs, 0, nil)
 		require.NoError(t, err)
 		assert.Equal(t, "me", string(workertest.Reply(t, streams[0]).Body))
 		assert.True(t, jobs[0].Done())
@@ -28,7 +28,7 @@ func TestStepsGoneWrong(t *testing.T) {
 		t.Parallel()
 		w := scripted(t, nil, workertest.Action{Do: workertest.Short})
 		jobs, streams := batchOf("a", "b")
-		_, err := w.Iterate(jobs, 0)
+		err := w.Iterate(jobs, 0, nil)
 		require.ErrorIs(t, err, wire.ErrProtocol)
 		assert.Equal(t, "a", string(workertest.Reply(t, streams[0]).Body))
 		failure := workertest.Failure(t, streams[1])
