@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,9 +67,9 @@ type talk struct {
 	limit   time.Duration
 	changed chan struct{} // holds one token: a job has landed, or all is over
 
-	mu      sync.Mutex // Protects fields below
-	flights map[string]*flight
-	heard   time.Time // when the last message came, or the first job left
+	mu      sync.Mutex         // Protects fields below
+	flights map[string]*flight // by the id that the worker knows
+	heard   time.Time          // when the last message came, or the first job left
 	timer   *time.Timer
 	leaving bool  // nothing is sent any more
 	failure error // why the incarnation has ended
@@ -89,10 +91,6 @@ func (t *talk) write(ctx context.Context, next func(context.Context) (*job.Job, 
 		j, err := next(ctx)
 		if err != nil {
 			return nil, err
-		}
-		// Two clients may have chosen one id.
-		if err := t.await(ctx, func() bool { return t.flights[j.ID] == nil }); err != nil {
-			return j, err
 		}
 		if err := t.send(j); err != nil {
 			return t.unsent(j, err)
@@ -135,15 +133,30 @@ func (t *talk) send(j *job.Job) error {
 		t.heard = now
 		t.timer.Reset(t.limit)
 	}
-	t.flights[j.ID] = &flight{job: j, heard: now}
+	id := t.free(j.ID)
+	t.flights[id] = &flight{job: j, heard: now}
 	t.mu.Unlock()
 	t.w.flushing(j.Kind.String(), 1)
 	if err := t.w.conn.net.SetWriteDeadline(now.Add(t.limit)); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
-	err := t.w.conn.write([]*job.Job{j}, 0)
+	sent := j
+	if id != j.ID {
+		sent = &job.Job{ID: id, Kind: j.Kind, Request: j.Request}
+	}
+	err := t.w.conn.write([]*job.Job{sent}, 0)
 	t.w.conn.enc.Forget()
 	return err
+}
+
+// free returns an id that no job in the air has: a client may ask again with the
+// id of a request that it has given up, and that the worker is still busy with.
+func (t *talk) free(id string) string {
+	own := id
+	for n := 2; t.flights[own] != nil; n++ {
+		own = id + "-" + strconv.Itoa(n)
+	}
+	return own
 }
 
 // unsent ends the conversation because a job could not be sent, and returns the
@@ -156,7 +169,7 @@ func (t *talk) unsent(j *job.Job, err error) (*job.Job, error) {
 	case j.Done():
 		j = nil // the reader has seen the end first
 	default:
-		delete(t.flights, j.ID)
+		maps.DeleteFunc(t.flights, func(_ string, f *flight) bool { return f.job == j })
 	}
 	t.mu.Unlock()
 	t.broken(err)
