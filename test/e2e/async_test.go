@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,10 +27,10 @@ func TestAsynchronousWorkers(t *testing.T) {
 		for i := range all {
 			l.awaitHeld(t, fmt.Sprint("any", i))
 		}
-		for i := len(all) - 1; i >= 0; i-- {
-			all[i].unanswered()
+		for i, p := range slices.Backward(all) {
+			p.unanswered()
 			l.open(t, fmt.Sprint("any", i))
-			assert.Equal(t, fmt.Sprint(i, " (1)"), all[i].answer().Body)
+			assert.Equal(t, fmt.Sprint(i, " (1)"), p.answer().Body)
 		}
 	})
 	t.Run("SCH-061 INF-126 one that fails is the only one", func(t *testing.T) {
