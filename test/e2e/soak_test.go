@@ -111,6 +111,9 @@ func TestSoak(t *testing.T) {
 		after := s.settled(before)
 		t.Logf("before %+v, after %+v\n%s", before, after, &s.tally)
 		assert.True(t, after.within(before))
+		l.Await("no running jobs", func() bool {
+			return len(lines(l.Get(e2etest.Metrics, "/metrics", "").Body, "ts_jobs_running{", "} 0.0")) == len(s.models)+1 // that of the lab
+		})
 		assert.Empty(t, s.tally.wrong)
 		assert.Zero(t, l.Stop())
 		assert.NotContains(t, l.Stderr.String(), "DATA RACE")
