@@ -179,9 +179,11 @@ func TestAsynchronousWorkers(t *testing.T) {
 		assert.NotEqual(t, "twin", beside.reply.Header.Get("X-Request-Id"))
 		first.end()
 		<-first.done
-		again := ask("", "again")
-		assert.Equal(t, "again (1)", again.answer().Body)
-		assert.Equal(t, "twin", again.reply.Header.Get("X-Request-Id"))
+		l.In(t).Await("the id", func() bool { // the server must have seen that the first client has gone
+			again := ask("", "again")
+			assert.Equal(t, "again (1)", again.answer().Body)
+			return again.reply.Header.Get("X-Request-Id") == "twin"
+		})
 		assert.Equal(t, "other (1)", l.In(t).askOf("twin", "", "other").Body)
 		l.open(t, "twin")
 	})
