@@ -38,7 +38,7 @@ GOTEST = $(PYTHON) scripts/gotest
 export TORCHSERVE_BIN := $(CURDIR)/$(BINARY)
 export TORCHSERVE_ORIGINAL := $(ORIGINAL)
 
-.PHONY: help run build test test-unit test-e2e test-python environments lint lint-go lint-python fmt generate verify-generate \
+.PHONY: help run build test test-unit test-e2e soak test-python environments lint lint-go lint-python fmt generate verify-generate \
 	fuzz bench conformance cover clean
 
 help: ## list the targets
@@ -60,6 +60,11 @@ test-unit: ## Go tests beside the code
 
 test-e2e: build ## Go tests that start the binary
 	@$(GOTEST) $(RESULTS)/e2e.jsonl $(GO) test -json $(RACE) -shuffle=on -count=1 -timeout=20m ./test/...
+
+soak: ## SOAK_SECONDS (120) of all kinds of models under load and killing, the server with -race; SOAK_SEED repeats one
+	@$(GO) build $(RACE) -o $(BINARY)-race ./cmd/torchserve
+	@TORCHSERVE_BIN=$(CURDIR)/$(BINARY)-race SOAK_SECONDS=$(or $(SOAK_SECONDS),120) \
+		$(GO) test -count=1 -timeout=20m -v -run '^TestSoak$$' ./test/e2e
 
 test-python: build $(VENV)/ready ## Python tests: the package ts, the example model, the tools; real models where torch is
 	@scripts/pytest-suites $(RESULTS) $(VENV)/bin/python $(TORCH)

@@ -14,13 +14,14 @@ import (
 func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.dropGone()
 	most := s.most(limits)
-	if len(s.jobs) == 0 {
+	switch {
+	case len(s.jobs) == 0:
 		if err := s.collect(ctx, limits, most); err != nil {
 			return err
 		}
-	} else if ctx.Err() == nil {
+	case ctx.Err() == nil:
 		s.jobs = s.line.More(most-len(s.jobs), s.jobs[0], s.jobs)
-	} else {
+	default: // it takes no more
 		most = len(s.jobs)
 	}
 	s.takeNoTwins()

@@ -168,6 +168,35 @@ func TestEndOfWork(t *testing.T) {
 				assertStatus(t, l.manage(t, "PUT", "/models/less?min_worker=1&synchronous=true"), 200, "Workers scaled to 1 for model: less")
 				assert.Equal(t, http.StatusOK, l.In(t).askOf("less", "x", "").Status)
 			})
+			t.Run("SCH-021 SCH-022 SCH-018 a worker that is not started again", func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.add(t, "mortal", k.with("maxRetryTimeoutInSec: 0"))
+				running := l.beginAsk(t, "mortal", k.held+"/mortal", "")
+				pid := l.awaitHeld(t, "mortal")
+				require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+				assertFailure(t, running.answer(), 507, "InternalServerException", "Worker died.")
+				l.In(t).Await("/ping says 500", func() bool {
+					return l.In(t).Get(e2etest.Inference, "/ping", "").Status == http.StatusInternalServerError
+				})
+				assertFailure(t, l.In(t).askOf("mortal", "x", ""), 503, "ServiceUnavailableException", noWorker("mortal", "1.0"))
+				require.Equal(t, http.StatusOK, l.manage(t, "PUT", "/models/mortal?min_worker=1&synchronous=true").Status)
+				l.awaitWorker(t, "mortal", pid)
+				assert.Equal(t, http.StatusOK, l.In(t).askOf("mortal", "x", "").Status)
+			})
+			t.Run("WRK-062 WRK-063 the end of the server is that of the workers", func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				l.add(t, "orphan", k)
+				running := l.beginAsk(t, "orphan", k.held+"/orphan", "")
+				l.awaitHeld(t, "orphan")
+				if k.handler != crowdHandler { // the others see it when they are done
+					l.open(t, "orphan")
+				}
+				l.Kill()
+				<-running.done
+				l.In(t).Await("no worker", func() bool { return len(l.Processes()) == 0 })
+			})
 			t.Run("SCH-077 stop", func(t *testing.T) {
 				t.Parallel()
 				l := newLab(t)

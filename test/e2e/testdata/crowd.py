@@ -1,8 +1,8 @@
 """An asynchronous worker: each request is a coroutine that does what its path asks for.
 
 POST /predictions/MODEL/1.0/WORD/WORD... Each word is a piece of the answer, but for at/GATE, never, fail, refuse, die,
-block and short, which do that, stranger, which answers somebody else, and fork, which leaves a child; nap is a piece and
-a moment. The last piece is the body. A describe job tells who is here.
+block and short, which do that, stranger, which answers somebody else, and fork, which leaves a child; nap is a piece
+and a moment. The last piece is the body. A describe job tells who is here.
 """
 
 import asyncio

@@ -142,6 +142,11 @@ def sleep(_call: Call) -> Any:
     time.sleep(3600)
 
 
+def nap(call: Call) -> Any:
+    time.sleep(float(call.arguments[0]))
+    return echo(call)
+
+
 def wait_at(gate: str) -> None:
     """Say who waits by a file, and go on when there is another one."""
     path = pathlib.Path(os.environ["LAB"], gate)
@@ -225,6 +230,7 @@ VERBS: Dict[str, Callable[[Call], Any]] = {
     "exit": leave,
     "kill": kill,
     "sleep": sleep,
+    "nap": nap,
     "hold": hold,
     "big": big,
     "stream": stream,
