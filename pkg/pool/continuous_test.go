@@ -185,7 +185,8 @@ func TestContinuousEnds(t *testing.T) {
 			a := newClient("a")
 			steps := 0
 			a.told = func() {
-				if steps++; steps == 2 {
+				steps++
+				if steps == 2 {
 					tm.at(0).die()
 				}
 			}
