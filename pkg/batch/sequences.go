@@ -263,7 +263,7 @@ func (s *Sequences) Oldest() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loose.purge()
-	heads := []*job.Job{s.loose.peek()}
+	heads := append(make([]*job.Job, 0, 1+len(s.open)), s.loose.peek())
 	for _, q := range s.open {
 		q.waiting.purge()
 		heads = append(heads, q.waiting.peek())

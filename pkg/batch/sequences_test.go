@@ -48,6 +48,9 @@ func refused(t *testing.T, err error) {
 	assert.Equal(t, fault.Busy, fault.KindOf(err))
 }
 
+// pass lets virtual time go by.
+func pass(d time.Duration) { <-time.NewTimer(d).C }
+
 func taken(t *testing.T, l batch.Line, size int) []*job.Job {
 	t.Helper()
 	jobs, err := l.Collect(t.Context(), batch.Limits{Size: size}, nil)
@@ -109,11 +112,11 @@ func TestSequences(t *testing.T) {
 			refused(t, err)
 			require.ErrorIs(t, err, batch.ErrSequences)
 			answer(l, taken(t, l, 4))
-			time.Sleep(time.Minute - 1)
+			pass(time.Minute - 1)
 			refused(t, offer(s, "c"))
 			of(t, s, "a", "a2")
 			answer(l, taken(t, l, 4))
-			time.Sleep(1)
+			pass(1)
 			synctest.Wait()
 			assert.Equal(t, 1, s.Open(), "b has ended, a goes on")
 			of(t, s, "c", "c1")
@@ -142,7 +145,7 @@ func TestSequences(t *testing.T) {
 			l := s.Line()
 			at, waiting := of(t, s, "a", "a1"), of(t, s, "a", "a2")
 			jobs := taken(t, l, 1)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			synctest.Wait()
 			assert.True(t, waiting.Done(), "what waits is answered (SCH-D46)")
 			assert.False(t, at.Done(), "what the worker has is finished")
@@ -163,7 +166,7 @@ func TestSequences(t *testing.T) {
 			of(t, s, "a", "a1")
 			var late sync.WaitGroup
 			late.Go(func() {
-				time.Sleep(11 * time.Second)
+				pass(11 * time.Second)
 				refused(t, offer(s, "a"))
 				of(t, s, "b", "b1")
 			})
@@ -227,7 +230,7 @@ func TestSequences(t *testing.T) {
 			of(t, s, "a", "a1")
 			var others sync.WaitGroup
 			others.Go(func() {
-				time.Sleep(time.Second)
+				pass(time.Second)
 				of(t, s, "b", "b1")
 			})
 			jobs, err := l.Collect(t.Context(), batch.Limits{Size: 4, Delay: 2 * time.Second}, nil)
@@ -318,7 +321,7 @@ func TestEveryJobOfASequenceIsAnswered(t *testing.T) {
 						streams = append(streams, stream)
 						mu.Unlock()
 					}
-					time.Sleep(time.Duration(i%5) * time.Millisecond)
+					pass(time.Duration(i%5) * time.Millisecond)
 				}
 			})
 		}
@@ -351,7 +354,7 @@ func unsteady(ctx context.Context, s *batch.Sequences, work time.Duration) {
 				l.Return(jobs)
 				break
 			}
-			time.Sleep(work)
+			pass(work)
 			answer(l, jobs)
 		}
 		for _, j := range l.Close() {

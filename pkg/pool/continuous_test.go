@@ -185,7 +185,8 @@ func TestContinuousEnds(t *testing.T) {
 			a := newClient("a")
 			steps := 0
 			a.told = func() {
-				if steps++; steps == 2 {
+				steps++
+				if steps == 2 {
 					tm.at(0).die()
 				}
 			}
@@ -222,6 +223,31 @@ func TestContinuousTickets(t *testing.T) {
 			a.answered(t, 2*time.Second)
 			b.answered(t, 2500*time.Millisecond)
 			assert.Equal(t, 1, c.answers())
+		})
+	})
+	t.Run("SCH-040 none is left of a worker that is scaled away and finishes what it has", func(t *testing.T) {
+		t.Parallel()
+		s := continuous(2)
+		s.JobTicket, s.Batching.Delay = true, 0
+		tm := stepping(2)
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			var clients []*client
+			for i := range 2 {
+				clients = append(clients, send(t, p, ofSteps(newClient(fmt.Sprint(i)), 5)))
+				pass(1500 * time.Millisecond)
+			}
+			scale(t, p, 2)
+			synctest.Wait()
+			last := send(t, p, ofSteps(newClient("last"), 5))
+			pass(100 * time.Millisecond)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			synctest.Wait()
+			refused(t, p)
+			pass(time.Minute)
+			last.answered(t, 5*time.Second)
+			assert.Equal(t, []int{1, 1}, []int{clients[0].answers(), clients[1].answers()})
 		})
 	})
 	t.Run("SCH-040 none is left of a worker that died while idle, or in a step", func(t *testing.T) {

@@ -55,12 +55,18 @@ func events() map[string]event {
 	}
 	dies := func(_ *pool.Pool, tm *team, _ context.Context, _ []*client) { tm.at(0).die() }
 	return map[string]event{
-		"the worker dies":           dies,
-		"the worker dies for good":  dies, // see moment
-		"it is scaled away":         scaled(0),
-		"it is scaled up":           scaled(2),
-		"it dies while scaled away": func(p *pool.Pool, tm *team, ctx context.Context, _ []*client) { scaled(0)(p, tm, ctx, nil); tm.at(0).die() },
-		"it dies while scaled up":   func(p *pool.Pool, tm *team, ctx context.Context, _ []*client) { scaled(2)(p, tm, ctx, nil); tm.at(0).die() },
+		"the worker dies":          dies,
+		"the worker dies for good": dies, // see moment
+		"it is scaled away":        scaled(0),
+		"it is scaled up":          scaled(2),
+		"it dies while scaled away": func(p *pool.Pool, tm *team, ctx context.Context, _ []*client) {
+			scaled(0)(p, tm, ctx, nil)
+			tm.at(0).die()
+		},
+		"it dies while scaled up": func(p *pool.Pool, tm *team, ctx context.Context, _ []*client) {
+			scaled(2)(p, tm, ctx, nil)
+			tm.at(0).die()
+		},
 		"it is scaled away and back": func(p *pool.Pool, tm *team, ctx context.Context, _ []*client) {
 			scaled(0)(p, tm, ctx, nil)
 			scaled(1)(p, tm, ctx, nil)

@@ -65,5 +65,6 @@ func (p *Pool) findSequence(j *job.Job) {
 		j.Sequence = "ts-seq-" + uuid.NewString()
 		kept = append(kept, job.Header{Name: names.Start, Value: "true"})
 	}
-	j.Request.Headers = append(kept, job.Header{Name: names.ID, Value: j.Sequence})
+	kept = append(kept, job.Header{Name: names.ID, Value: j.Sequence})
+	j.Request.Headers = kept
 }

@@ -97,6 +97,7 @@ func (s *slot) serve(ctx context.Context) error {
 			cancel(errDied)
 		case <-ctx.Done():
 		}
+		s.offer(0)
 		line.Leave()
 	})
 	s.line = line

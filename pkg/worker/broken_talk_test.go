@@ -154,7 +154,7 @@ func TestConverseEnds(t *testing.T) {
 	select {
 	case <-c.over:
 		assert.Fail(t, "it does not wait for the answers")
-	case <-time.After(50 * time.Millisecond):
+	case <-time.NewTimer(50 * time.Millisecond).C:
 	}
 	gate.Open(t)
 	assert.Equal(t, []string{"r0", "r1"}, bodies(t, streams))

@@ -44,7 +44,7 @@ func (w *Worker) Converse(
 	t.readUntil(time.Time{}) // the load command's time is over
 	reader.Go(t.read)
 	unsent, err = t.write(ctx, next)
-	t.settle()
+	t.settle() //nolint:contextcheck // ctx has ended; the jobs in the air have their own time
 	t.readUntil(time.Now())
 	reader.Wait()
 	if failure := t.end(); failure != nil {

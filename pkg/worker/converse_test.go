@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
@@ -128,7 +129,7 @@ func TestConverseLimits(t *testing.T) {
 		select {
 		case c.jobs <- jobs[2]:
 			assert.Fail(t, "a third job was asked for")
-		case <-time.After(50 * time.Millisecond):
+		case <-time.NewTimer(50 * time.Millisecond).C:
 		}
 	})
 	t.Run("two clients chose one id: each gets its own answer", func(t *testing.T) {
@@ -169,7 +170,7 @@ func TestConverseLimits(t *testing.T) {
 			workertest.Action{})
 		jobs, streams := batchOf("a", "b")
 		c.say(t, jobs...)
-		workertest.Failure(t, streams[0])
+		require.Error(t, workertest.Failure(t, streams[0]))
 		again, answers := batchOf("again")
 		c.say(t, again...)
 		assert.Equal(t, []string{"again"}, bodies(t, answers), "and not r0, the answer to the first")

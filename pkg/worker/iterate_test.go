@@ -42,7 +42,6 @@ func got(t *testing.T, r job.Reply) (q wire.Request) {
 }
 
 func TestIterateOnTheWire(t *testing.T) {
-	t.Parallel()
 	on := workertest.Action{Do: workertest.Reflect, Text: "true"}
 	w := scripted(t, nil, on, on, workertest.Action{Do: workertest.Reflect}, workertest.Action{})
 	jobs, streams := batchOf("a", "b", "c")
