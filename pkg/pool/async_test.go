@@ -87,6 +87,34 @@ func TestAsync(t *testing.T) {
 	})
 }
 
+func TestAsyncTickets(t *testing.T) {
+	t.Parallel()
+	t.Run("SCH-040 none is left of a worker that is scaled away, whatever lands", func(t *testing.T) {
+		t.Parallel()
+		tm := &team{work: 10 * time.Second}
+		s := async(func(s *model.Settings) { s.AsyncLimit, s.JobTicket = 2, true })
+		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			scale(t, p, 2)
+			for _, id := range []string{"a", "b", "c", "d"} {
+				submit(t, p, id)
+				pass(time.Second)
+			}
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			accepted := 0
+			for range 10 {
+				pass(time.Second)
+				for p.Submit(t.Context(), newClient("x").job) == nil {
+					accepted++
+				}
+				synctest.Wait()
+			}
+			assert.LessOrEqual(t, accepted, 2, "as many as the one that stays has room for")
+		})
+	})
+}
+
 // TestAsyncProcess is the same with a process.
 func TestAsyncProcess(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ import (
 // (SCH §14), until it fails, its process ends, or ctx ends; what it has then is
 // finished.
 func (s *slot) converse(ctx context.Context) error {
-	a := &air{slot: s}
+	a := &air{slot: s, leaving: func() bool { return ctx.Err() != nil }}
 	a.count(0)
 	next := func(ctx context.Context) (*job.Job, error) {
 		if err := s.take(ctx, batch.Limits{Size: 1}); err != nil {
@@ -40,7 +40,8 @@ func (s *slot) converse(ctx context.Context) error {
 
 // air counts the jobs that an asynchronous worker has.
 type air struct {
-	slot *slot
+	slot    *slot
+	leaving func() bool // it takes no more
 
 	mu sync.Mutex // Protects fields below
 	n  int
@@ -55,6 +56,9 @@ func (a *air) count(change int, taken ...*job.Job) {
 	places := math.MaxInt32
 	if most := a.slot.pool.cfg.Settings.AsyncLimit; most > 0 {
 		places = max(0, most-a.n)
+	}
+	if a.leaving() {
+		places = 0
 	}
 	a.slot.took(places, taken)
 }
