@@ -155,7 +155,9 @@ def test_PYB_057_attributes() -> None:
 
 def test_names_of_the_module_resolve_when_used() -> None:
     module: Any = base_handler
-    assert module.PT2_AVAILABLE is module.PROFILER_AVAILABLE is True
+    assert module.PROFILER_AVAILABLE is True
+    torch_is_here = importlib.util.find_spec("torch") is not None
+    assert module.PT2_AVAILABLE is module.PT230_AVAILABLE is torch_is_here
     assert module.ONNX_AVAILABLE is (importlib.util.find_spec("onnxruntime") is not None)
     with pytest.raises(AttributeError):
         getattr(module, "nonsense")  # noqa: B009 - that it raises is the point

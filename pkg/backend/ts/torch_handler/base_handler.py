@@ -20,22 +20,35 @@ logger = logging.getLogger(__name__)
 _PROFILES = "/tmp/pytorch_profiler"
 
 
+_PACKAGES = {
+    "XLA_AVAILABLE": "torch_xla",
+    "ONNX_AVAILABLE": "onnxruntime",
+    "IPEX_AVAILABLE": "intel_extension_for_pytorch",
+}
+_TORCH_VERSIONS = {"PT2_AVAILABLE": (2, 0), "PT230_AVAILABLE": (2, 3)}
+
+
 def __getattr__(name: str) -> Any:
     """Provide torch, and what is known of the installation, when someone asks for it."""
     if name == "torch":
         return importlib.import_module("torch")
-    if name in ("PROFILER_AVAILABLE", "PT2_AVAILABLE"):
+    if name == "PROFILER_AVAILABLE":
         return True
-    if name in _PROBES:
-        return all(importlib.util.find_spec(module) is not None for module in _PROBES[name])
+    if name in _PACKAGES:
+        return importlib.util.find_spec(_PACKAGES[name]) is not None
+    if name in _TORCH_VERSIONS:
+        return _torch_version() >= _TORCH_VERSIONS[name]
     raise AttributeError("module %r has no attribute %r" % (__name__, name))
 
 
-_PROBES = {
-    "XLA_AVAILABLE": ["torch_xla"],
-    "ONNX_AVAILABLE": ["onnxruntime"],
-    "IPEX_AVAILABLE": ["intel_extension_for_pytorch"],
-}
+def _torch_version() -> Tuple[int, ...]:
+    """Return major and minor version of the torch that is installed, without importing it; nothing if it is not."""
+    from importlib import metadata  # takes longer than all else here
+
+    try:
+        return tuple(int(part) for part in metadata.version("torch").split(".")[:2])
+    except (metadata.PackageNotFoundError, ValueError):
+        return ()
 
 
 def setup_ort_session(model_pt_path: str, map_location: Optional[str]) -> Any:
@@ -133,7 +146,7 @@ class BaseHandler(abc.ABC):
                 logger.info("Succesfully setup ort session")
                 return session
             logger.error(missing.sentence("onnxruntime"))
-        if path.endswith(".so") and self._use_torch_export_aot_compile():
+        if path.endswith(".so") and self._use_torch_export_aot_compile() and _torch_version() >= (2, 3):
             if self.map_location == "cuda":
                 torch.cuda.set_device(self.device)
             return self._load_torch_export_aot_compile(path)
