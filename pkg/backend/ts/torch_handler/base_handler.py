@@ -197,7 +197,7 @@ class BaseHandler(abc.ABC):
         """Answer a batch; its first request decides whether it is explained or predicted."""
         started = time.perf_counter()
         self.context = context
-        if _profiler_wanted():
+        if profiler_wanted():
             if self.manifest is None:
                 self.manifest = context.manifest
             output, _ = self._infer_with_profiler(data=data)
@@ -278,7 +278,8 @@ def _visible(torch: Any, gpu: Optional[int]) -> Optional[int]:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def _profiler_wanted() -> bool:
+def profiler_wanted() -> bool:
+    """Tell whether ENABLE_TORCH_PROFILER asks for a profile of each batch."""
     return os.environ.get("ENABLE_TORCH_PROFILER", "").lower() not in ("", "0", "false", "no", "off")
 
 
