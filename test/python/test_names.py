@@ -160,3 +160,45 @@ def test_PYB_002_modules_about_a_package(module: str) -> None:
         assert package in str(error)
     else:
         assert [name for name in names.split() if not hasattr(found, name)] == []
+
+
+# All that subclasses may find, and replace, that is not public (reference: section 1.1); the rest is theirs.
+KNOWN = {
+    "_load_pickled_model",
+    "_load_torchscript_model",
+    "_load_torch_export_aot_compile",
+    "_use_torch_export_aot_compile",
+    "_infer_with_profiler",
+    "_is_explain",
+    "_is_describe",
+    "_expand_contractions",
+    "_remove_accented_characters",
+    "_remove_html_tags",
+    "_remove_punctuation",
+    "_remove_puncutation",
+    "_tokenize",
+    "_abc_impl",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "base_handler.BaseHandler",
+        "vision_handler.VisionHandler",
+        "image_classifier.ImageClassifier",
+        "image_segmenter.ImageSegmenter",
+        "object_detector.ObjectDetector",
+        "text_handler.TextHandler",
+        "text_classifier.TextClassifier",
+        "densenet_handler.DenseNetHandler",
+        "vllm_handler.VLLMHandler",
+        "trt_llm_handler.TRTLLMHandler",
+        "distributed.base_deepspeed_handler.BaseDeepSpeedHandler",
+    ],
+)
+def test_PYB_065_handlers_take_no_names_from_subclasses(name: str) -> None:
+    module, _, handler = name.rpartition(".")
+    names = vars(getattr(importlib.import_module("ts.torch_handler." + module), handler))
+    hidden = ("__", "_%s__" % handler)
+    assert {each for each in names if each.startswith("_") and not each.startswith(hidden)} <= KNOWN

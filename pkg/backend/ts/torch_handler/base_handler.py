@@ -73,7 +73,8 @@ def prepare(torch: Any) -> None:
 class BaseHandler(abc.ABC):
     """Loads a model of torch, and answers a batch by preprocess, inference and postprocess.
 
-    Subclasses replace what differs. They need not call __init__.
+    Subclasses replace what differs. They need not call __init__. The helpers that begin with two underscores leave
+    names like _infer and _load_model, which 0.12 does not use, to them.
     """
 
     model: Any = None
@@ -104,18 +105,18 @@ class BaseHandler(abc.ABC):
         if hasattr(context, "model_yaml_config"):
             self.model_yaml_config = context.model_yaml_config
         properties = context.system_properties
-        self._choose_device(torch, properties.get("gpu_id"))
+        self.__choose_device(torch, properties.get("gpu_id"))
         self.manifest = context.manifest
         named = self.manifest["model"]
         model_dir = properties.get("model_dir")
         serialized = named.get("serializedFile")
         self.model_pt_path = os.path.join(model_dir, serialized) if serialized else None
-        self.model = self._load_model(torch, model_dir, named.get("modelFile", ""))
+        self.model = self.__load_model(torch, model_dir, named.get("modelFile", ""))
         self.model = model_compiler.compiled(torch, self.model, self.device, getattr(self, "model_yaml_config", None))
         self.mapping = load_label_mapping(os.path.join(model_dir, "index_to_name.json"))
         self.initialized = True
 
-    def _choose_device(self, torch: Any, gpu: Optional[int]) -> None:
+    def __choose_device(self, torch: Any, gpu: Optional[int]) -> None:
         gpu = _visible(torch, gpu)
         if gpu is not None and torch.cuda.is_available():
             self.map_location, self.device = "cuda", torch.device("cuda:%s" % gpu)
@@ -129,7 +130,7 @@ class BaseHandler(abc.ABC):
         else:
             self.map_location, self.device = "cpu", torch.device("cpu")
 
-    def _load_model(self, torch: Any, model_dir: str, model_file: str) -> Any:
+    def __load_model(self, torch: Any, model_dir: str, model_file: str) -> Any:
         path = self.model_pt_path or ""
         if model_file:
             model = self._load_pickled_model(model_dir, model_file, self.model_pt_path)
@@ -204,19 +205,19 @@ class BaseHandler(abc.ABC):
         elif self._is_describe():
             output = [self.describe_handle()]
         else:
-            output = self._infer(data)
+            output = self.__infer(data)
         milliseconds = round((time.perf_counter() - started) * 1000, 2)
         context.metrics.add_time("HandlerTime", milliseconds, None, "ms")
         return output
 
-    def _infer(self, data: Any) -> Any:
+    def __infer(self, data: Any) -> Any:
         prepared = self.preprocess(data)
         if self._is_explain():
             return self.explain_handle(prepared, data)
         return self.postprocess(self.inference(prepared))
 
     def _infer_with_profiler(self, data: Any) -> Tuple[Any, Any]:
-        """Return what _infer does, and the profile of it."""
+        """Return what handle does with a batch, and the profile of it."""
         profiler: Any = importlib.import_module("torch.profiler")
         if not self.profiler_args:
             activities = profiler.ProfilerActivity

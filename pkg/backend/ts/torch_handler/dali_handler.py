@@ -36,9 +36,9 @@ class DALIHandler(VisionHandler, abc.ABC):
         numpy: Any = importlib.import_module("numpy")
         files = [numpy.frombuffer(_file(row), dtype=numpy.uint8) for row in data]
         (images,) = self.pipeline.run(source=files)
-        return self._tensor(images.as_tensor())
+        return self.__tensor(images.as_tensor())
 
-    def _tensor(self, images: Any) -> Any:
+    def __tensor(self, images: Any) -> Any:
         """Return what DALI has made as a tensor of torch: copied, as DALI uses its memory again."""
         torch: Any = importlib.import_module("torch")
         tensor = torch.empty(images.shape(), dtype=torch.float32, device=self.device)

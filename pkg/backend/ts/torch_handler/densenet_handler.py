@@ -46,10 +46,10 @@ class DenseNetHandler:
         self.map_location = "cpu" if gpu is None else "cuda"
         self.device = torch.device("cpu" if gpu is None else "cuda:%s" % gpu)
         self.manifest = context.manifest
-        self.model = self._load_model(properties.get("model_dir"), self.manifest["model"])
+        self.model = self.__load_model(properties.get("model_dir"), self.manifest["model"])
         self.initialized = True
 
-    def _load_model(self, model_dir: str, named: Dict[str, str]) -> Any:
+    def __load_model(self, model_dir: str, named: Dict[str, str]) -> Any:
         path = os.path.join(model_dir, named.get("serializedFile") or "")
         if not os.path.isfile(path):
             raise RuntimeError("Missing the model.pt file")
@@ -76,13 +76,13 @@ class DenseNetHandler:
         """
         started = time.perf_counter()
         self.context = context
-        rows = _this.torch.stack([self._tensor(row) for row in data])
+        rows = _this.torch.stack([self.__tensor(row) for row in data])
         output = self.inference(rows)
         # Copies: torch.save writes the whole of the memory that a part of a tensor shares.
         results = [output] if len(data) == 1 else [each.clone() for each in output.split(1)]
         context.metrics.add_time("HandlerTime", round((time.perf_counter() - started) * 1000, 2), None, "ms")
         return results
 
-    def _tensor(self, row: Dict[str, Any]) -> Any:
+    def __tensor(self, row: Dict[str, Any]) -> Any:
         file = io.BytesIO(row.get("data") or row.get("body") or b"")
         return _this.torch.load(file, map_location=self.device, weights_only=True)

@@ -29,9 +29,9 @@ class ObjectDetector(VisionHandler):
         Args:
             data: what the model makes of the batch: for each image its boxes, labels and scores
         """
-        return [self._things(found) for found in data]
+        return [self.__things(found) for found in data]
 
-    def _things(self, found: Dict[str, Any]) -> List[Dict[str, Any]]:
+    def __things(self, found: Dict[str, Any]) -> List[Dict[str, Any]]:
         things = []
         for box, label, score in zip(found["boxes"].tolist(), found["labels"].tolist(), found["scores"].tolist()):
             if score >= self.threshold:

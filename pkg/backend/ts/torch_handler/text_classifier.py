@@ -49,7 +49,7 @@ class TextClassifier(TextHandler):
     def inference(self, data: Any, *args: Any, **kwargs: Any) -> Any:
         """Return what the model makes of the text that preprocess returns: 1 × classes."""
         numbers, _ = data
-        return super().inference(numbers, self._offsets(), *args, **kwargs)
+        return super().inference(numbers, self.__offsets(), *args, **kwargs)
 
     @timed
     def postprocess(self, data: Any) -> List[Dict[str, float]]:
@@ -73,11 +73,11 @@ class TextClassifier(TextHandler):
         attributions = self.lig.attribute(
             numbers,
             _this.torch.zeros_like(numbers),
-            additional_forward_args=self._offsets(),
+            additional_forward_args=self.__offsets(),
             target=target,
         )
         importances = self.summarize_attributions(attributions).tolist()
         return [{"importances": importances, "words": self.get_word_token(tokens)}]
 
-    def _offsets(self) -> Any:
+    def __offsets(self) -> Any:
         return _this.torch.as_tensor([0], device=self.device)

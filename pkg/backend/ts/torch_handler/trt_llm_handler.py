@@ -76,7 +76,7 @@ class TRTLLMHandler(BaseHandler):
         started = time.perf_counter()
         request = _request(data[0])
         prompt, streaming = request.pop("prompt"), request.pop("streaming", False)
-        params = self._sampling(request)
+        params = self.__sampling(request)
         try:
             generation = self.model.generate_async(prompt, sampling_params=params, streaming=bool(streaming))
         except (TypeError, ValueError) as error:
@@ -85,7 +85,7 @@ class TRTLLMHandler(BaseHandler):
         context.metrics.add_time("HandlerTime", round((time.perf_counter() - started) * 1000, 2), None, "ms")
         return [text]
 
-    def _sampling(self, given: Dict[str, Any]) -> Any:
+    def __sampling(self, given: Dict[str, Any]) -> Any:
         wanted = inspect.signature(self.sampling_params).parameters
         renamed = {name if name in wanted else _RENAMED.get(name, name): value for name, value in given.items()}
         try:

@@ -63,9 +63,9 @@ class VisionHandler(BaseHandler, abc.ABC):
         Raises:
             Exception: an image cannot be read, or the shapes differ.
         """
-        return _this.torch.stack([self._tensor(row) for row in data]).to(self.device)
+        return _this.torch.stack([self.__tensor(row) for row in data]).to(self.device)
 
-    def _tensor(self, row: Dict[str, Any]) -> Any:
+    def __tensor(self, row: Dict[str, Any]) -> Any:
         value = row.get("data") or row.get("body")
         if isinstance(value, str):
             value = base64.b64decode(value)

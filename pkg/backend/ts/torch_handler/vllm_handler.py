@@ -84,11 +84,11 @@ class VLLMHandler(BaseHandler):
         if context.get_request_header(0, "describe") == "True":
             answer: Any = {"engine": "vllm", "served_models": self.served_models, "adapters": list(self.adapters)}
         else:
-            answer = await self._answer(data[0], context)
+            answer = await self.__answer(data[0], context)
         context.metrics.add_time("HandlerTime", round((time.perf_counter() - started) * 1000, 2), None, "ms")
         return [answer]
 
-    async def _answer(self, row: Dict[str, Any], context: Any) -> Any:
+    async def __answer(self, row: Dict[str, Any], context: Any) -> Any:
         path = context.get_request_header(0, "url_path")
         if not isinstance(path, str):
             path = _text(row.get("url_path"))  # gRPC has no such header
