@@ -38,8 +38,8 @@ GOTEST = $(PYTHON) scripts/gotest
 export TORCHSERVE_BIN := $(CURDIR)/$(BINARY)
 export TORCHSERVE_ORIGINAL := $(ORIGINAL)
 
-.PHONY: help run build test test-unit test-e2e soak test-python environments lint lint-go lint-python fmt generate verify-generate \
-	fuzz bench conformance cover clean
+.PHONY: help run build test test-unit test-e2e soak test-python test-pythons environments lint lint-go lint-python fmt generate \
+	verify-generate fuzz bench conformance cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,11 @@ soak: ## SOAK_SECONDS (120) of all kinds of models under load and killing, the s
 
 test-python: build $(VENV)/ready ## Python tests: the package ts, the example model, the tools; real models where torch is
 	@scripts/pytest-suites $(RESULTS) $(VENV)/bin/python $(TORCH)
+
+test-pythons: build ## Python tests on the other versions from 3.8 to 3.13 that are found, pyenv's too
+	@for python in $$(scripts/pythons $(PYTHON)); do \
+		$(MAKE) --no-print-directory test-python PYTHON=$$python TORCH= RESULTS=build/test-pythons/$$(echo $$python | tr / _); \
+	done
 
 environments: $(VENV)/ready ## torch and TorchServe 0.12 for the tests (5.5 GB, once); TORCH_TESTS=required: or fail
 	@$(MAKE) --no-print-directory $(ORIGINAL)/ready || { \

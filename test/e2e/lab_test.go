@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,6 +45,11 @@ func newLab(t *testing.T, options ...e2etest.Option) lab {
 // labArchive is the archive of the lab's model, with a model-config.yaml.
 func labArchive(config string) e2etest.Archive {
 	return e2etest.Archive{Name: "lab", Handler: labHandler, Config: config}
+}
+
+// loadingAt is the lab's handler, with a gate at which it waits while it is loaded.
+func loadingAt(gate string) string {
+	return strings.ReplaceAll(labHandler, "return loaded(context)", fmt.Sprintf("return wait_at(%q)", gate))
 }
 
 // In returns the lab for use in a sub-test.

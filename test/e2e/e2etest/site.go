@@ -48,6 +48,8 @@ type Site struct {
 	args       []string
 	env        []string
 	background bool
+	published  bool          // the program is TorchServe 0.12
+	patience   time.Duration // bounds the start, each call and Await
 }
 
 // Option changes a Site before its first command.
@@ -100,6 +102,20 @@ func Serve(archives ...Archive) Option {
 	}
 }
 
+// Place copies archives that lie elsewhere into the model store, and lets the server
+// load them.
+func Place(paths ...string) Option {
+	return func(s *Site) {
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			require.NoError(s.t, err)
+			name := filepath.Base(path)
+			s.Write(filepath.Join(s.Store, name), string(content))
+			s.models = append(s.models, name)
+		}
+	}
+}
+
 // Shelve makes archives that lie in the model store only.
 func Shelve(archives ...Archive) Option {
 	return func(s *Site) {
@@ -119,7 +135,7 @@ func NewSite(t testing.TB, options ...Option) *Site {
 	require.NoError(t, err)
 	s := &Site{
 		Dir: filepath.Join(root, "w"), Temp: filepath.Join(root, "t"), Store: filepath.Join(root, "w", "model_store"),
-		t: t, program: program,
+		t: t, program: program, patience: patience,
 	}
 	require.NoError(t, os.MkdirAll(s.Store, 0o755))
 	require.NoError(t, os.Mkdir(s.Temp, 0o755))
@@ -270,7 +286,7 @@ func (s *Site) line() []string {
 // if it never does.
 func (s *Site) Await(what string, check func() bool) {
 	s.t.Helper()
-	require.True(s.t, poll(patience, check), "waited in vain: %s", what)
+	require.True(s.t, poll(s.patience, check), "waited in vain: %s", what)
 }
 
 // Program returns the path of the built program.
