@@ -130,6 +130,7 @@ func bodies(t *testing.T, streams []*job.Stream) (all []string) {
 	}
 	return all
 }
+
 func TestConverseWithoutClients(t *testing.T) {
 	t.Parallel()
 	t.Run("without waiting for jobs whose clients have gone", func(t *testing.T) {
