@@ -19,7 +19,7 @@ RESULTS := build/test
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
-# Python environments, a new one for each Python and each set of requirements: that of the tests and linters, that of
+# Python environments, a new one for each Python and each set of requirements, which its name stands for: that of the tests and linters, that of
 # the tests with real models, and TorchServe 0.12 as published.
 environment = $(CACHE)/$(1)-$(shell { $(PYTHON) -VV; cat scripts/python-env $(2); } | cksum | cut -d' ' -f1)
 REQUIREMENTS := test/python/requirements.txt
@@ -119,14 +119,14 @@ $(GOLANGCI):
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into $(@D)"
 	@GOFLAGS= GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
-$(VENV)/ready: $(REQUIREMENTS)
+$(VENV)/ready:
 	@echo "making the Python environment $(@D)"
 	@scripts/python-env $(@D) $(PYTHON) $(REQUIREMENTS)
 
-$(TORCH)/ready: $(MODEL_REQUIREMENTS)
+$(TORCH)/ready:
 	@echo "making the Python environment $(@D) with torch: 5.5 GB, some minutes, once"
 	@scripts/python-env $(@D) $(PYTHON) $(MODEL_REQUIREMENTS)
 
-$(ORIGINAL)/ready: $(TORCH)/ready $(ORIGINAL_REQUIREMENTS)
+$(ORIGINAL)/ready: | $(TORCH)/ready
 	@echo "making the Python environment $(@D) with TorchServe 0.12"
 	@scripts/python-env $(@D) $(PYTHON) $(ORIGINAL_REQUIREMENTS) $(TORCH)
