@@ -19,7 +19,7 @@ RESULTS := build/test
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/golangci-lint-$(GOLANGCI_VERSION)/golangci-lint
 
-# Python environments, a new one for each Python and each set of requirements: that of the tests and linters, that of
+# Python environments, a new one for each Python and each set of requirements, which its name stands for: that of the tests and linters, that of
 # the tests with real models, and TorchServe 0.12 as published.
 environment = $(CACHE)/$(1)-$(shell { $(PYTHON) -VV; cat scripts/python-env $(2); } | cksum | cut -d' ' -f1)
 REQUIREMENTS := test/python/requirements.txt
@@ -38,8 +38,8 @@ GOTEST = $(PYTHON) scripts/gotest
 export TORCHSERVE_BIN := $(CURDIR)/$(BINARY)
 export TORCHSERVE_ORIGINAL := $(ORIGINAL)
 
-.PHONY: help run build test test-unit test-e2e test-python environments lint lint-go lint-python fmt generate verify-generate \
-	fuzz bench conformance cover clean
+.PHONY: help run build test test-unit test-e2e soak test-python test-pythons environments lint lint-go lint-python fmt generate \
+	verify-generate fuzz bench conformance cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -61,8 +61,18 @@ test-unit: ## Go tests beside the code
 test-e2e: build ## Go tests that start the binary
 	@$(GOTEST) $(RESULTS)/e2e.jsonl $(GO) test -json $(RACE) -shuffle=on -count=1 -timeout=20m ./test/...
 
+soak: ## SOAK_SECONDS (120) of all kinds of models under load and killing, the server with -race; SOAK_SEED repeats one
+	@$(GO) build $(RACE) -o $(BINARY)-race ./cmd/torchserve
+	@TORCHSERVE_BIN=$(CURDIR)/$(BINARY)-race SOAK_SECONDS=$(or $(SOAK_SECONDS),120) \
+		$(GO) test -count=1 -timeout=20m -v -run '^TestSoak$$' ./test/e2e
+
 test-python: build $(VENV)/ready ## Python tests: the package ts, the example model, the tools; real models where torch is
 	@scripts/pytest-suites $(RESULTS) $(VENV)/bin/python $(TORCH)
+
+test-pythons: build ## Python tests on the other versions from 3.8 to 3.13 that are found, pyenv's too
+	@for python in $$(scripts/pythons $(PYTHON)); do \
+		$(MAKE) --no-print-directory test-python PYTHON=$$python TORCH= RESULTS=build/test-pythons/$$(echo $$python | tr / _); \
+	done
 
 environments: $(VENV)/ready ## torch and TorchServe 0.12 for the tests (5.5 GB, once); TORCH_TESTS=required: or fail
 	@$(MAKE) --no-print-directory $(ORIGINAL)/ready || { \
@@ -109,14 +119,14 @@ $(GOLANGCI):
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) into $(@D)"
 	@GOFLAGS= GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 
-$(VENV)/ready: $(REQUIREMENTS)
+$(VENV)/ready:
 	@echo "making the Python environment $(@D)"
 	@scripts/python-env $(@D) $(PYTHON) $(REQUIREMENTS)
 
-$(TORCH)/ready: $(MODEL_REQUIREMENTS)
+$(TORCH)/ready:
 	@echo "making the Python environment $(@D) with torch: 5.5 GB, some minutes, once"
 	@scripts/python-env $(@D) $(PYTHON) $(MODEL_REQUIREMENTS)
 
-$(ORIGINAL)/ready: $(TORCH)/ready $(ORIGINAL_REQUIREMENTS)
+$(ORIGINAL)/ready: | $(TORCH)/ready
 	@echo "making the Python environment $(@D) with TorchServe 0.12"
 	@scripts/python-env $(@D) $(PYTHON) $(ORIGINAL_REQUIREMENTS) $(TORCH)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/device"
 )
 
 // launcher carries out one call of the command (CLI §2).
@@ -38,7 +39,12 @@ func (l *launcher) run(ctx context.Context, in invocation) int {
 		l.say("TorchServe is already running, please use torchserve --stop to stop TorchServe.")
 		return exitFailed
 	}
-	cfg, err := l.configure(in.flags)
+	var devices device.Set
+	var complaints []string
+	if in.foreground { // the command of a server in the background leaves it to that
+		devices, complaints = device.Detect(ctx, os.Environ())
+	}
+	cfg, err := l.configure(in.flags, len(devices.All))
 	if faults, ok := errors.AsType[*config.Error](err); ok {
 		l.warnOfJVM(faults.Source)
 	}
@@ -49,7 +55,10 @@ func (l *launcher) run(ctx context.Context, in invocation) int {
 	}
 	l.warnOfJVM(cfg.Source)
 	if in.foreground {
-		return l.serve(ctx, cfg)
+		for _, c := range complaints {
+			cfg.Warnings = append(cfg.Warnings, config.Warning{Level: config.Warn, Text: c})
+		}
+		return l.serve(ctx, cfg, devices.First(cfg.Server.GPUs))
 	}
 	return l.background()
 }
@@ -63,8 +72,8 @@ func (l *launcher) warnOfJVM(source config.Source) {
 }
 
 // configure loads the configuration from everything that this process was
-// given.
-func (l *launcher) configure(flags config.Flags) (config.Config, error) {
+// given; gpus is the number of accelerators that were found.
+func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return config.Config{}, fmt.Errorf("working directory: %w", err)
@@ -80,6 +89,7 @@ func (l *launcher) configure(flags config.Flags) (config.Config, error) {
 		Environ:    os.Environ(),
 		Dir:        dir,
 		Executable: executable,
+		GPUs:       gpus,
 		CPUs:       runtime.GOMAXPROCS(0),
 		Resolve:    resolve,
 	})

@@ -9,11 +9,12 @@ import (
 	"syscall"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/device"
 	"github.com/torchserve-go/torchserve/pkg/server"
 )
 
 // serve is the server itself; it returns its exit code when it has ended.
-func (l *launcher) serve(ctx context.Context, cfg config.Config) int {
+func (l *launcher) serve(ctx context.Context, cfg config.Config, devices device.Set) int {
 	report := newReporter()
 	signals := watchSignals(ctx, cfg.Security.TokenKeysFile != "")
 	defer signals.stop()
@@ -21,6 +22,7 @@ func (l *launcher) serve(ctx context.Context, cfg config.Config) int {
 	err := server.Run(signals.ctx, cfg, server.Deps{ //nolint:contextcheck // made from ctx
 		Version: version,
 		Environ: os.Environ(),
+		Devices: devices,
 		Stdout:  l.stdout,
 		Stderr:  l.stderr,
 		Reload:  signals.reload,

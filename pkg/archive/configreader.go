@@ -14,9 +14,6 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
 
-// custom is the parallel type whose workers start without torchrun.
-const custom = "custom"
-
 // What 0.12 says a value should be.
 const (
 	anInteger   = "integer"
@@ -200,7 +197,7 @@ func (r *configReader) parallelType(v any) {
 	case !ok:
 		r.warn("Invalid parallelType: %s, should be pp, tp,or pptp", javaText(v))
 	case kind == "":
-	case slices.Contains([]string{"pp", "tp", "pptp", custom}, kind):
+	case slices.Contains([]string{model.Pipeline, model.Tensor, model.TensorPipeline, model.Custom}, kind):
 		r.config.ParallelType = &kind
 	default:
 		r.warn("Invalid ParallelType:%s", text)

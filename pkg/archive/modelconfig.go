@@ -100,13 +100,20 @@ func readMapping(path string) (yaml11.Mapping, error) {
 	}
 }
 
-// check refuses what no worker can do (decisions.md, "async limit").
+// check refuses what no worker can do (decisions.md, "async limit"; WRK §8).
 func (c ModelConfig) check() error {
-	if isTrue(c.AsyncCommunication) && (isTrue(c.ContinuousBatching) || isTrue(c.SequenceBatching)) {
+	switch {
+	case !isTrue(c.AsyncCommunication):
+		return nil
+	case isTrue(c.ContinuousBatching) || isTrue(c.SequenceBatching):
 		return fault.New(fault.InvalidModel,
 			"asyncCommunication cannot be combined with continuousBatching or sequenceBatching.")
+	case c.deviceSettings(model.Devices{}).Ranks() > 0:
+		return fault.New(fault.InvalidModel,
+			"asyncCommunication cannot be combined with parallelType pp, tp or pptp, only with custom.")
+	default:
+		return nil
 	}
-	return nil
 }
 
 // Workers returns the numbers of workers that the archive asks for, and
@@ -180,7 +187,7 @@ func (c ModelConfig) deviceSettings(d model.Devices) model.Devices {
 	}
 	d.Parallel = *c.ParallelType
 	set(&d.Level, c.ParallelLevel)
-	if d.Level > 0 && !d.Torchrun.Given && d.Parallel != custom {
+	if d.Level > 0 && !d.Torchrun.Given && d.Parallel != model.Custom {
 		d.Torchrun = defaultTorchrun()
 		d.Torchrun.ProcsPerNode = d.Level
 	}

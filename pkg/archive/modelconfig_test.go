@@ -328,6 +328,28 @@ func TestBrokenModelConfig(t *testing.T) {
 				"asyncCommunication cannot be combined with continuousBatching or sequenceBatching.")
 		}
 	})
+	t.Run("async with ranks is refused, with custom parallelism it is not", func(t *testing.T) {
+		t.Parallel()
+		for yaml, refused := range map[string]bool{
+			"parallelType: tp\nparallelLevel: 2":                    true,
+			"parallelType: PP\ntorchrun: {nproc-per-node: 2}":       true,
+			"parallelType: pptp\ntorchrun: {}":                      true,
+			"parallelType: tp":                                      false,
+			"parallelLevel: 2":                                      false,
+			"parallelType: custom\nparallelLevel: 2":                false,
+			"parallelType: custom\ntorchrun: {nproc-per-node: 2}\n": false,
+		} {
+			f := newFixture(t, nil)
+			f.put(t, "x.mar", zipped(t, withConfig("asyncCommunication: true\n"+yaml+"\n")))
+			if refused {
+				f.refused(t, archive.Request{URL: "x.mar"}, 400, invalidType,
+					"asyncCommunication cannot be combined with parallelType pp, tp or pptp, only with custom.")
+				continue
+			}
+			_, err := f.Open(t.Context(), archive.Request{URL: "x.mar"})
+			assert.NoError(t, err, yaml)
+		}
+	})
 	t.Run("nothing is shared with the settings", func(t *testing.T) {
 		t.Parallel()
 		_, c := configured(t, "deviceIds: [0, 1]", 2)

@@ -79,12 +79,16 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 	s, now := l.all, time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j, v := s.loose.take(like, now, &dropped); v == taken {
-		s.waits.add(now.Sub(j.Created))
-		return j, v
+	loose, seen := s.loose.take(like, now, &dropped)
+	if seen == taken {
+		s.waits.add(now.Sub(loose.Created))
+		return loose, taken
 	}
 	for len(l.ready) > 0 {
 		q := l.ready[0]
+		if seen == another && s.loose.peek().Created.Before(q.since()) {
+			return nil, another // which would never have its turn among sequences
+		}
 		j, v := q.waiting.take(like, now, &dropped)
 		if v == another {
 			return nil, another
@@ -100,10 +104,10 @@ func (l *lane) next(like *job.Job) (*job.Job, verdict) {
 			return j, taken
 		}
 	}
-	if s.closed {
-		return nil, closed
+	if seen == nothing && s.closed {
+		seen = closed
 	}
-	return nil, nothing
+	return nil, seen
 }
 
 // Return implements Line.
@@ -118,7 +122,7 @@ func (l *lane) Return(jobs []*job.Job) (refused []*job.Job) {
 		}
 		waits := j.Return() // its client has not gone
 		switch {
-		case waits && (s.closed || q != nil && s.open[q.id] != q):
+		case waits && (s.closed || q != nil && (q.over || s.open[q.id] != q)):
 			refused = append(refused, j)
 		case waits && q == nil:
 			s.loose.unshift([]*job.Job{j})
@@ -154,9 +158,19 @@ func (l *lane) Settle(live []*job.Job) {
 	l.sortReady()
 }
 
-// Leave implements Line: a worker that has sequences stays, one that has none
+// Leave implements Line. A sequence of which the worker has seen nothing goes to
+// another one; the others are over, because what they are will be lost (SCH-D45).
+func (l *lane) Leave() {
+	s := l.all
+	s.mu.Lock()
+	orphans := l.leave()
+	s.mu.Unlock()
+	failAll(orphans)
+}
+
+// Resign implements Line: a worker that has sequences stays, one that has none
 // gets none any more.
-func (l *lane) Leave() bool {
+func (l *lane) Resign() bool {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,24 +186,33 @@ func (s *Sequences) drop(l *lane) {
 	s.lanes = slices.DeleteFunc(s.lanes, func(other *lane) bool { return other == l })
 }
 
-// Close implements Line. A sequence of which the worker has seen nothing goes to
-// another one; the others end, because what they were is lost (SCH-D45).
+func (l *lane) leave() (orphans []*job.Job) {
+	s := l.all
+	s.drop(l)
+	for _, q := range s.open {
+		switch {
+		case q.lane != l:
+		case q.begun:
+			orphans = append(orphans, s.finish(q)...)
+		case q.held == 0: // otherwise nobody knows yet whether it will be sent
+			l.unlist(q)
+			s.bind(q)
+			s.refresh(q)
+		}
+	}
+	return orphans
+}
+
+// Close implements Line.
 func (l *lane) Close() (orphans []*job.Job) {
 	s := l.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(l)
+	orphans = l.leave()
 	for _, q := range s.open {
-		if q.lane != l {
-			continue
-		}
-		if q.begun || q.held > 0 {
+		if q.lane == l {
 			orphans = append(orphans, s.end(q)...)
-			continue
 		}
-		l.unlist(q)
-		s.bind(q)
-		s.refresh(q)
 	}
 	return orphans
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Line is where one worker takes its jobs, from when it is loaded until it is
-// stopped. One goroutine uses it, but for Leave.
+// stopped. One goroutine uses it; only Leave and Resign may be called beside the others.
 type Line interface {
 	// Collect blocks until there is a batch and appends its jobs to into.
 	Collect(ctx context.Context, l Limits, into []*job.Job) ([]*job.Job, error)
@@ -19,9 +19,12 @@ type Line interface {
 	Return(jobs []*job.Job) (refused []*job.Job)
 	// Settle notes that the worker has answered, and still has the live jobs.
 	Settle(live []*job.Job)
-	// Leave sees to it that nothing new belongs to this worker alone. It returns
-	// false, and changes nothing, if something does. Any goroutine may call it.
-	Leave() bool
+	// Leave lets nothing more wait for this worker alone: it finishes what it
+	// has, and will be stopped.
+	Leave()
+	// Resign is Leave for a worker to which nothing belongs; it returns false, and
+	// changes nothing, if something does. Any goroutine may call it.
+	Resign() bool
 	// Close gives up what waits for this worker alone: its process is gone, or
 	// will be. The caller must answer the jobs that it returns.
 	Close() (orphans []*job.Job)
@@ -35,7 +38,9 @@ type shared struct{ *Queue }
 
 func (shared) Settle([]*job.Job) {}
 
-func (shared) Leave() bool { return true }
+func (shared) Leave() {}
+
+func (shared) Resign() bool { return true }
 
 func (shared) Close() []*job.Job { return nil }
 

@@ -48,6 +48,7 @@ type sequence struct {
 	polled  bool      // the worker has taken a job and not answered since
 	free    time.Time // since when the next job may be taken; zero: it may not
 	begun   bool      // a worker was sent a job of it
+	over    bool      // it ends when the worker has answered
 	created time.Time
 
 	timer *time.Timer
@@ -85,7 +86,7 @@ func (s *Sequences) Put(j *job.Job, may func() bool) (opened bool, err error) {
 	if q.waiting.len() >= s.limits.QueueSize {
 		q.waiting.purge()
 	}
-	if q.waiting.len() >= s.limits.QueueSize {
+	if q.over || q.waiting.len() >= s.limits.QueueSize {
 		return false, fault.New(fault.Busy, "")
 	}
 	q.waiting.push(j)
@@ -137,6 +138,12 @@ func (s *Sequences) refresh(q *sequence) {
 	if s.open[q.id] != q {
 		return // it has ended
 	}
+	if q.over {
+		if q.held == 0 {
+			s.end(q) // nothing waits in it
+		}
+		return
+	}
 	switch may := q.waiting.len() > 0 && !q.polled; {
 	case !may:
 		q.free = time.Time{}
@@ -165,10 +172,24 @@ func (s *Sequences) expire(q *sequence) {
 	s.mu.Lock()
 	var orphans []*job.Job
 	if s.open[q.id] == q && !q.due.IsZero() && !time.Now().Before(q.due) {
-		orphans = s.end(q)
+		orphans = s.finish(q)
 	}
 	s.mu.Unlock()
 	failAll(orphans)
+}
+
+// finish ends a sequence as soon as its worker has answered, and returns the
+// jobs that still waited in it. Until then its id stays taken: no other job may
+// overtake the one that the worker has, nor share a batch with it.
+func (s *Sequences) finish(q *sequence) []*job.Job {
+	waiting := q.waiting.drain()
+	q.over, q.due = true, time.Time{}
+	q.timer.Stop()
+	if q.lane != nil {
+		q.lane.unlist(q)
+	}
+	s.refresh(q)
+	return waiting
 }
 
 // end closes a sequence and returns the jobs that still waited in it. Those that
@@ -250,7 +271,7 @@ func (s *Sequences) Oldest() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loose.purge()
-	heads := []*job.Job{s.loose.peek()}
+	heads := append(make([]*job.Job, 0, 1+len(s.open)), s.loose.peek())
 	for _, q := range s.open {
 		q.waiting.purge()
 		heads = append(heads, q.waiting.peek())

@@ -48,6 +48,9 @@ func refused(t *testing.T, err error) {
 	assert.Equal(t, fault.Busy, fault.KindOf(err))
 }
 
+// pass lets virtual time go by.
+func pass(d time.Duration) { <-time.NewTimer(d).C }
+
 func taken(t *testing.T, l batch.Line, size int) []*job.Job {
 	t.Helper()
 	jobs, err := l.Collect(t.Context(), batch.Limits{Size: size}, nil)
@@ -109,11 +112,11 @@ func TestSequences(t *testing.T) {
 			refused(t, err)
 			require.ErrorIs(t, err, batch.ErrSequences)
 			answer(l, taken(t, l, 4))
-			time.Sleep(time.Minute - 1)
+			pass(time.Minute - 1)
 			refused(t, offer(s, "c"))
 			of(t, s, "a", "a2")
 			answer(l, taken(t, l, 4))
-			time.Sleep(1)
+			pass(1)
 			synctest.Wait()
 			assert.Equal(t, 1, s.Open(), "b has ended, a goes on")
 			of(t, s, "c", "c1")
@@ -142,15 +145,37 @@ func TestSequences(t *testing.T) {
 			l := s.Line()
 			at, waiting := of(t, s, "a", "a1"), of(t, s, "a", "a2")
 			jobs := taken(t, l, 1)
-			time.Sleep(10 * time.Second)
+			pass(10 * time.Second)
 			synctest.Wait()
 			assert.True(t, waiting.Done(), "what waits is answered (SCH-D46)")
 			assert.False(t, at.Done(), "what the worker has is finished")
-			assert.Zero(t, s.Open())
+			refused(t, offer(s, "a"))
 			answer(l, jobs)
 			assert.True(t, at.Done())
+			assert.Zero(t, s.Open())
 			of(t, s, "a", "a3")
 			assert.Equal(t, []string{"a3"}, names(taken(t, l, 1)), "the same id begins a new sequence")
+			s.Close()
+		})
+	})
+	t.Run("SCH-052 SCH-055 nor does another one of its id share its last batch", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			s := batch.NewSequences(anyLimits(func(l *batch.SequenceLimits) { l.Timeout = 10 * time.Second }))
+			l := s.Line()
+			of(t, s, "a", "a1")
+			var late sync.WaitGroup
+			late.Go(func() {
+				pass(11 * time.Second)
+				refused(t, offer(s, "a"))
+				of(t, s, "b", "b1")
+			})
+			jobs, err := l.Collect(t.Context(), batch.Limits{Size: 4, Delay: 20 * time.Second}, nil)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"a1", "b1"}, names(jobs))
+			late.Wait()
+			assert.Equal(t, jobs[:1], l.Return(jobs), "what is not sent after all is over, too")
+			of(t, s, "a", "a2")
 			s.Close()
 		})
 	})
@@ -183,6 +208,20 @@ func TestSequences(t *testing.T) {
 		assert.Equal(t, []string{"loose", "a1"}, names(taken(t, l, 4)))
 		assert.Equal(t, []string{"describe"}, names(taken(t, l, 4)))
 	})
+	t.Run("SCH-047 a describe gets its turn however many sequences there are", func(t *testing.T) {
+		t.Parallel()
+		s := batch.NewSequences(anyLimits())
+		l := s.Line()
+		of(t, s, "a", "a1")
+		live := taken(t, l, 4)
+		of(t, s, "", "describe", kind(job.Describe))
+		of(t, s, "b", "b1", func(j *job.Job) { j.Created = j.Created.Add(time.Second) })
+		l.Settle(live)
+		assert.Empty(t, l.More(4, live[0], nil), "nobody overtakes it")
+		answer(l, live)
+		assert.Equal(t, []string{"describe"}, names(taken(t, l, 4)))
+		assert.Equal(t, []string{"b1"}, names(taken(t, l, 4)))
+	})
 	t.Run("a batch waits for jobs of other sequences", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -191,7 +230,7 @@ func TestSequences(t *testing.T) {
 			of(t, s, "a", "a1")
 			var others sync.WaitGroup
 			others.Go(func() {
-				time.Sleep(time.Second)
+				pass(time.Second)
 				of(t, s, "b", "b1")
 			})
 			jobs, err := l.Collect(t.Context(), batch.Limits{Size: 4, Delay: 2 * time.Second}, nil)
@@ -282,7 +321,7 @@ func TestEveryJobOfASequenceIsAnswered(t *testing.T) {
 						streams = append(streams, stream)
 						mu.Unlock()
 					}
-					time.Sleep(time.Duration(i%5) * time.Millisecond)
+					pass(time.Duration(i%5) * time.Millisecond)
 				}
 			})
 		}
@@ -315,7 +354,7 @@ func unsteady(ctx context.Context, s *batch.Sequences, work time.Duration) {
 				l.Return(jobs)
 				break
 			}
-			time.Sleep(work)
+			pass(work)
 			answer(l, jobs)
 		}
 		for _, j := range l.Close() {

@@ -84,6 +84,33 @@ func TestParseRuntime(t *testing.T) {
 	}
 }
 
+func TestDevices(t *testing.T) {
+	type capacity struct {
+		count, workers int
+		limited        bool
+		ranks          int
+	}
+	for name, c := range map[string]struct {
+		devices model.Devices
+		on      int
+		want    capacity
+	}{
+		"none":                              {model.Devices{}, 0, capacity{}},
+		"all":                               {model.Devices{}, 4, capacity{count: 4}},
+		"SCH-071 the CPU":                   {model.Devices{Type: "cpu", Parallel: "tp", Level: 2}, 4, capacity{ranks: 2}},
+		"some":                              {model.Devices{IDs: []int{1, 3}}, 4, capacity{count: 2}},
+		"SCH-069 ranks":                     {model.Devices{Parallel: "pp", Level: 2}, 5, capacity{5, 2, true, 2}},
+		"SCH-069 more than there are":       {model.Devices{Parallel: "pptp", Level: 4}, 2, capacity{2, 0, true, 4}},
+		"SCH-067 custom":                    {model.Devices{Parallel: "custom", Level: 2, IDs: []int{0, 1, 2}}, 4, capacity{3, 1, true, 0}},
+		"parallel without a machine for it": {model.Devices{Parallel: "tp", Level: 2}, 0, capacity{ranks: 2}},
+		"a kind without a level":            {model.Devices{Parallel: "tp"}, 2, capacity{count: 2}},
+	} {
+		got := capacity{count: c.devices.Count(c.on), ranks: c.devices.Ranks()}
+		got.workers, got.limited = c.devices.Capacity(c.on)
+		assert.Equal(t, c.want, got, name)
+	}
+}
+
 func TestValues(t *testing.T) {
 	assert.Equal(t, "default", model.Ref{Name: "m"}.VersionOrDefault())
 	assert.Equal(t, "2.0", model.Ref{Name: "m", Version: "2.0"}.VersionOrDefault())

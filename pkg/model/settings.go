@@ -78,15 +78,57 @@ type Sequence struct {
 // start and the end of a sequence.
 type SequenceHeaders struct{ ID, Start, End string }
 
+// The kinds of parallelism. All but Custom have torchrun start a process, called
+// a rank, for each device of a worker.
+const (
+	Pipeline       = "pp"     // the first rank hands work on to the others
+	Tensor         = "tp"     // every rank gets every batch
+	TensorPipeline = "pptp"   // as Tensor
+	Custom         = "custom" // the handler's own affair
+)
+
 // Devices says where workers run. Type is "gpu", "cpu" or empty for "gpu if
-// there is one". Parallel is empty, "pp", "tp", "pptp" or "custom"; Level is
-// the number of devices of one worker.
+// there is one". Parallel is a kind of parallelism or empty; Level is the number
+// of devices of one worker, 0 without parallelism.
 type Devices struct {
 	Type     string
 	IDs      []int // nil: all devices
 	Parallel string
 	Level    int
 	Torchrun Torchrun
+}
+
+// Count returns how many of a server's devices are those of the model; 0: its
+// workers run on the CPU.
+func (d Devices) Count(devices int) int {
+	switch {
+	case d.Type == "cpu" || devices == 0:
+		return 0
+	case d.IDs != nil:
+		return len(d.IDs)
+	default:
+		return devices
+	}
+}
+
+// Capacity returns how many workers have devices of their own on a server with so
+// many, and whether that limits their number: without parallelism, and on the
+// CPU, it does not.
+func (d Devices) Capacity(devices int) (workers int, limited bool) {
+	count := d.Count(devices)
+	if d.Level == 0 || count == 0 {
+		return 0, false
+	}
+	return count / d.Level, true
+}
+
+// Ranks returns how many processes torchrun starts for a worker; 0: torchrun is
+// not used, a worker is one process.
+func (d Devices) Ranks() int {
+	if d.Parallel == "" || d.Parallel == Custom {
+		return 0
+	}
+	return d.Level
 }
 
 // Torchrun holds the torchrun map of a model config; the zero value means the

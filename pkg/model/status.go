@@ -13,6 +13,7 @@ type WorkerStatus struct {
 	State   string // WORKER_STARTED, …; null before the process is up
 	PID     int    // -1 until known
 	GPU     int    // device number, -1 on CPU
+	Usage   string // how busy the device is, in the words of 0.12; empty: unknown
 	Memory  int64  // bytes as last collected, 0 before
 	Error   string // last words of a worker that failed; empty: none
 }

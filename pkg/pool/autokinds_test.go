@@ -18,15 +18,7 @@ func TestWaitsOfOtherModels(t *testing.T) {
 		s := scaling()
 		s.Batching.Size = 4
 		s.Sequence.Continuous = true
-		tm := &team{answer: func(_ *fake, live []*job.Job) error {
-			<-time.NewTimer(50 * time.Millisecond).C
-			for _, j := range live {
-				if time.Since(j.Created)-j.Waited() >= 10*time.Second {
-					j.Deliver(job.Reply{Status: 200})
-				}
-			}
-			return nil
-		}}
+		tm := &team{work: 50 * time.Millisecond, steps: func(*job.Job) int { return 200 }} // ten seconds for each
 		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
 			between(t, p, 1, 4)
 			var c crowd

@@ -17,13 +17,15 @@ import (
 
 // client is a job and what came back for it.
 type client struct {
-	job *job.Job
+	job  *job.Job
+	told func() // called before each reply is taken; nil: nothing
 
 	mu    sync.Mutex // Protects fields below
 	when  time.Time
 	reply *job.Reply
 	err   error
 	last  int // final answers: must become 1
+	left  bool
 }
 
 func newClient(id string) *client {
@@ -33,6 +35,9 @@ func newClient(id string) *client {
 }
 
 func (c *client) Deliver(r job.Reply) {
+	if c.told != nil {
+		c.told()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !r.More {
@@ -46,6 +51,20 @@ func (c *client) Fail(err error) {
 	defer c.mu.Unlock()
 	c.last++
 	c.err, c.when = err, time.Now()
+}
+
+// leave gives the job up.
+func (c *client) leave() {
+	c.job.Abandon()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = true
+}
+
+func (c *client) hasLeft() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 func (c *client) answers() int {
@@ -93,6 +112,8 @@ func bubble(t *testing.T, tm *team, s model.Settings, test func(t *testing.T, p 
 			require.NoError(t, p.Close(t.Context()))
 			assert.Zero(t, tm.processes(), "processes after Close")
 			assert.Len(t, tm.gone(), tm.size(), "every worker is released once")
+			assert.Zero(t, p.Status().Running, "jobs that workers have after Close")
+			assert.Empty(t, tm.faults)
 		}()
 		test(t, p)
 	})

@@ -6,7 +6,6 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/batch"
 	"github.com/torchserve-go/torchserve/pkg/job"
-	"github.com/torchserve-go/torchserve/pkg/worker"
 )
 
 // step is one iteration of continuous batching (SCH §12). New jobs join those
@@ -15,27 +14,24 @@ import (
 func (s *slot) step(ctx context.Context, limits batch.Limits) error {
 	s.dropGone()
 	most := s.pool.most(limits)
-	if len(s.jobs) == 0 {
-		if err := s.collect(ctx, limits); err != nil {
+	switch {
+	case len(s.jobs) == 0:
+		if err := s.collect(ctx, limits, most); err != nil {
 			return err
 		}
-	} else if ctx.Err() == nil {
+	case ctx.Err() == nil:
 		s.jobs = s.line.More(most-len(s.jobs), s.jobs[0], s.jobs)
+	default: // it takes no more
+		most = len(s.jobs)
 	}
 	s.takeNoTwins()
 	s.took(most-len(s.jobs), s.jobs)
 	s.nowHas(len(s.jobs))
-	ended, err := s.worker.Iterate(s.jobs, s.known)
-	if len(ended) > 0 && s.pool.open != nil {
-		s.pool.open.End(ended)
-	}
+	err := s.worker.Iterate(s.jobs, s.known, s.pool.endSequences)
 	if err == nil {
 		return nil
 	}
-	if worker.Unsent(err) {
-		failAll(s.jobs[:s.known], err)
-		s.settle(s.jobs[s.known:], err)
-	}
+	s.settle(s.jobs[s.known:], err)
 	clear(s.jobs)
 	s.jobs, s.known = s.jobs[:0], 0
 	s.nowHas(0)

@@ -28,9 +28,9 @@
 //
 // While the only worker of a model computes, the next batch is already on its
 // socket, if one is ready and small: a busy worker then never sleeps between two
-// batches. With several workers, or where one may be added, there is none, because
-// another one might be free earlier. When the worker dies, the batch that it had not begun goes back to
-// the queue.
+// batches. With several workers, or where one may be added, there is none, because another one might be free
+// earlier, nor where several ranks work on a batch. When the worker dies, the
+// batch that it had not begun goes back to the queue.
 //
 // # Automatic scaling
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,14 +37,23 @@ type fake struct {
 	batches    [][]string
 	died       chan struct{} // closed when the process ends; nil: no process
 	interrupt  chan struct{}
+	left       map[*job.Job]int // steps of the jobs that it has begun (continuous batching)
 }
 
 // team makes the fakes of one pool and says how they behave. Its function
 // fields are not changed while the pool runs.
 type team struct {
 	load, work time.Duration
+	pace       func() time.Duration                 // instead of work; nil: work
 	start      func(f *fake, n int) error           // outcome of the n-th start, from 1; nil: it loads
 	answer     func(f *fake, jobs []*job.Job) error // instead of an answer after work
+	steps      func(j *job.Job) int                 // of continuous batching; nil: one
+	ends       func(jobs []*job.Job) []string       // sequences that the model ends with a step; nil: none
+	places     int                                  // of the jobs of an asynchronous worker; 0: no end of them
+	most       int                                  // jobs of a batch; 0: any number
+	unique     bool                                 // no two jobs of a batch have one id
+	apart      bool                                 // no two jobs of a batch are of one sequence
+	refuse     func() bool                          // whether the process dies when it is to be sent something
 	polite     time.Duration                        // that a process takes to stop unless it is killed
 	stop       func(f *fake, n int) error           // outcome of the n-th stop, from 1
 	log        *bytes.Buffer                        // nil: none
@@ -51,7 +61,10 @@ type team struct {
 	mu       sync.Mutex // Protects fields below
 	port     int
 	fakes    []*fake
+	vacated  []int
 	released []int
+	faults   []string       // what no worker should see
+	latest   map[string]int // per sequence, the number of the job that began last
 }
 
 // errUnsent is what an exchange returns before the worker has got anything; the
@@ -62,11 +75,12 @@ func errUnsent() error {
 }
 
 // sequenceID is the header that names a sequence.
-const sequenceID = "ts_request_sequence_id"
+const sequenceID = "sequence"
 
 func nolog(string, string) zerolog.Logger { return zerolog.Nop() }
 
 func (tm *team) config(settings model.Settings) pool.Config {
+	tm.places = settings.AsyncLimit
 	out := io.Discard
 	if tm.log != nil {
 		out = zerolog.SyncWriter(tm.log)
@@ -80,6 +94,11 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			tm.port++
 			return pool.Slot{Port: 8999 + tm.port, GPU: -1}
 		},
+		Vacate: func(s pool.Slot) {
+			tm.mu.Lock()
+			defer tm.mu.Unlock()
+			tm.vacated = append(tm.vacated, s.Port)
+		},
 		Release: func(s pool.Slot) {
 			tm.mu.Lock()
 			defer tm.mu.Unlock()
@@ -92,12 +111,20 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			tm.fakes = append(tm.fakes, f)
 			return f
 		},
-		Sequences: model.SequenceHeaders{ID: sequenceID},
+		Sequences: model.SequenceHeaders{ID: sequenceID, Start: "start", End: "end"},
 		StopLimit: 10 * time.Second,
 		Log: func(name, thread string) zerolog.Logger {
 			return zerolog.New(out).With().Str("logger", name).Str("thread", thread).Logger()
 		},
 	}
+}
+
+// left are the workers that were on their way out when a number of workers had
+// been made.
+func (tm *team) left() []int {
+	tm.mu.Lock()
+	defer tm.mu.Unlock()
+	return slices.Clone(tm.vacated)
 }
 
 func (tm *team) at(i int) *fake {
@@ -145,7 +172,7 @@ func (f *fake) Start(ctx context.Context) error {
 	f.mu.Lock()
 	f.starts++
 	n := f.starts
-	f.died, f.interrupt = make(chan struct{}), make(chan struct{})
+	f.died, f.interrupt, f.left = make(chan struct{}), make(chan struct{}), make(map[*job.Job]int)
 	died := f.died
 	f.mu.Unlock()
 	err := f.boot(ctx, died, n)
@@ -188,39 +215,21 @@ func (f *fake) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
 	return f.Exchange(jobs)
 }
 
-// Iterate gives each job as many steps as its first parameter has bytes.
-func (f *fake) Iterate(jobs []*job.Job, known int) ([]string, error) {
-	return nil, f.Exchange(jobs)
-}
-
-func (f *fake) Converse(ctx context.Context, next func(context.Context) (*job.Job, error), landed func()) (*job.Job, error) {
-	for {
-		j, err := next(ctx)
-		if err != nil {
-			return nil, err
-		}
-		err = f.Exchange([]*job.Job{j})
-		landed()
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
 func (f *fake) Exchange(jobs []*job.Job) error {
 	defer f.alone()()
-	f.mu.Lock()
-	ids := make([]string, 0, len(jobs))
-	for _, j := range jobs {
-		ids = append(ids, j.ID)
+	if f.team.refuses() {
+		f.die()
+		return errUnsent()
 	}
-	f.batches = append(f.batches, ids)
+	f.note(jobs)
+	f.team.inOrder(jobs)
+	f.mu.Lock()
 	died, interrupt := f.died, f.interrupt
 	f.mu.Unlock()
 	if f.team.answer != nil {
 		return f.team.answer(f, jobs)
 	}
-	return f.finish(jobs, f.team.work, died, interrupt)
+	return f.finish(jobs, f.team.takes(), died, interrupt)
 }
 
 // finish answers jobs after some work, unless the process ends before.

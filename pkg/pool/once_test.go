@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,105 +18,48 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/pool"
 )
 
-// TestMoments lets each kind of end come at each moment of a batch: every
-// accepted job must have exactly one final answer when the pool is closed.
-func TestMoments(t *testing.T) {
-	// Two jobs arrive at 10 s; the batch is full or its delay over at 20 s, its
-	// answer is due at 30 s. Workers load within 5 s.
-	moments := map[string]time.Duration{
-		"booting":        2 * time.Second,
-		"loaded":         5 * time.Second,
-		"idle":           7 * time.Second,
-		"taking":         10 * time.Second,
-		"filling":        15 * time.Second,
-		"sending":        20 * time.Second,
-		"computing":      25 * time.Second,
-		"answering":      30 * time.Second,
-		"idle after all": 40 * time.Second,
-	}
-	ends := map[string]func(p *pool.Pool, tm *team, ctx context.Context){
-		"worker dies":           func(_ *pool.Pool, tm *team, _ context.Context) { tm.at(0).die() },
-		"worker dies, no retry": func(_ *pool.Pool, tm *team, _ context.Context) { tm.at(0).die() },
-		"scaled away":           func(p *pool.Pool, _ *team, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, false) },
-		"dies while scaled away": func(p *pool.Pool, tm *team, ctx context.Context) {
-			_, _ = p.Scale(ctx, model.Workers{}, false)
-			tm.at(0).die()
-		},
-		"closed": func(p *pool.Pool, _ *team, ctx context.Context) { _ = p.Close(ctx) },
-		"cut": func(p *pool.Pool, _ *team, ctx context.Context) {
-			ctx, cancel := context.WithCancel(ctx)
-			cancel()
-			_ = p.Close(ctx)
-		},
-	}
-	for moment, at := range moments {
-		for name, end := range ends {
-			t.Run("SCH-081 "+name+" while "+moment, func(t *testing.T) {
-				s := base()
-				s.Batching = model.Batching{Size: 3, Delay: 10 * time.Second}
-				if name == "worker dies, no retry" {
-					s.Timeouts.Retry = 0
+// TestRandomKills is TestMoments with everything at once: workers that die at any
+// moment, batches that cannot be sent, scaling, clients that give up or are late,
+// sequences that end, ids that two clients chose, and at the end a pool that
+// drains or closes.
+func TestRandomKills(t *testing.T) {
+	t.Parallel()
+	for mode, change := range modes() {
+		for seed := range uint64(30) {
+			t.Run(fmt.Sprintf("SCH-081 %s, seed %d", mode, seed), func(t *testing.T) {
+				t.Parallel()
+				dice := rand.New(rand.NewPCG(seed, seed))
+				s, tm := restless(dice, seed)
+				change(&s, tm)
+				if s.Sequence.Batching {
+					s.Sequence.MaxIdle = time.Duration(1+dice.IntN(200)) * time.Millisecond
+					s.Sequence.Timeout = time.Duration(dice.IntN(2000)) * time.Millisecond
 				}
-				tm := &team{load: 5 * time.Second, work: 10 * time.Second}
-				bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
-					_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
-					require.NoError(t, err)
-					go func() {
-						<-time.NewTimer(at).C
-						end(p, tm, t.Context())
-					}()
-					<-time.NewTimer(10 * time.Second).C
-					var accepted []*client
-					for _, id := range []string{"a", "b"} {
-						c := newClient(id)
-						if p.Submit(t.Context(), c.job) == nil {
-							accepted = append(accepted, c)
-						}
-					}
-					pass(time.Hour)
-					require.NoError(t, p.Close(t.Context()))
-					for _, c := range accepted {
-						assert.Equal(t, 1, c.answers(), "answers of %s", c.job.ID)
-					}
-				})
+				bubble(t, tm, s, func(t *testing.T, p *pool.Pool) { rush(t, p, tm, dice) })
 			})
 		}
 	}
 }
 
-// TestRandomKills is the same with everything at once: workers that die at any
-// moment, batches that cannot be sent, scaling by calls and by itself, clients
-// that give up or are late, and at the end a pool that drains or closes.
-func TestRandomKills(t *testing.T) {
-	t.Parallel()
-	for seed := range uint64(60) {
-		t.Run(fmt.Sprintf("SCH-081 seed %d", seed), func(t *testing.T) {
-			t.Parallel()
-			dice := rand.New(rand.NewPCG(seed, seed))
-			s := base()
-			s.JobTicket = seed%5 == 4
-			s.Autoscale = model.Autoscale{On: seed%3 == 2, QueueWait: 5 * time.Millisecond, UpAfter: 20 * time.Millisecond, DownAfter: 60 * time.Millisecond}
-			s.QueueSize = 1 + dice.IntN(20)
-			s.Batching = model.Batching{Size: 1 + dice.IntN(5), Delay: time.Duration(dice.IntN(50)) * time.Millisecond}
-			s.Timeouts.Retry = time.Duration(1+dice.IntN(10)) * time.Second
-			tm := &team{load: 50 * time.Millisecond}
-			refuse, works := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
-			tm.answer = func(f *fake, jobs []*job.Job) error {
-				f.team.mu.Lock()
-				unsent, work := refuse.IntN(6) == 0, time.Duration(works.IntN(80))*time.Millisecond
-				f.team.mu.Unlock()
-				f.mu.Lock()
-				died, interrupt := f.died, f.interrupt
-				f.mu.Unlock()
-				if unsent {
-					f.die()
-					return errUnsent()
-				}
-				return f.finish(jobs, work, died, interrupt)
-			}
-			bubble(t, tm, s, func(t *testing.T, p *pool.Pool) { rush(t, p, tm, dice) })
-		})
+// restless makes a model of random settings whose workers are of random speed
+// and often cannot be sent what they should.
+func restless(dice *rand.Rand, seed uint64) (model.Settings, *team) {
+	s := base()
+	s.QueueSize = 1 + dice.IntN(20)
+	s.Batching = model.Batching{Size: 1 + dice.IntN(5), Delay: time.Duration(dice.IntN(50)) * time.Millisecond}
+	s.Timeouts.Retry = time.Duration(1+dice.IntN(10)) * time.Second
+	tm := &team{load: 50 * time.Millisecond, most: 2 * s.Batching.Size}
+	refuse, works := rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))
+	tm.refuse = func() bool { return refuse.IntN(12) == 0 }
+	tm.pace = func() time.Duration { return time.Duration(works.IntN(80)) * time.Millisecond }
+	tm.steps = func(*job.Job) int { return 1 + works.IntN(4) }
+	tm.ends = func(jobs []*job.Job) []string {
+		if works.IntN(20) > 0 {
+			return nil
+		}
+		return []string{jobs[0].Sequence, "unknown"}
 	}
+	return s, tm
 }
 
 func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
@@ -123,32 +67,36 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 4}, false)
 	require.NoError(t, err)
 	var accepted, abandoned []*client
+	var leavers sync.WaitGroup
+	defer leavers.Wait()
 	for i := range 400 {
-		<-time.NewTimer(time.Duration(dice.IntN(30)) * time.Millisecond).C
-		switch dice.IntN(40) {
-		case 0, 1:
-			tm.at(dice.IntN(tm.size())).die()
-		case 2:
-			n := dice.IntN(4)
-			_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n + 3}, false)
-			require.NoError(t, err)
-		}
+		pass(time.Duration(dice.IntN(30)) * time.Millisecond)
+		disturb(t, p, tm, dice)
 		c := newClient(fmt.Sprint(i))
-		if dice.IntN(10) == 0 {
-			c.job.Deadline = time.Now().Add(time.Duration(dice.IntN(100)) * time.Millisecond)
-		}
+		vary(c.job, dice)
 		if err := p.Submit(t.Context(), c.job); err != nil {
 			require.Equal(t, fault.Busy, fault.KindOf(err))
 			continue
 		}
-		if dice.IntN(10) == 0 {
+		switch dice.IntN(20) {
+		case 0:
 			c.job.Abandon()
 			abandoned = append(abandoned, c)
-			continue
+		case 1:
+			leavers.Go(func() {
+				<-time.NewTimer(50 * time.Millisecond).C
+				c.leave()
+			})
+		default:
+			accepted = append(accepted, c)
 		}
-		accepted = append(accepted, c)
 	}
 	require.NotEmpty(t, accepted)
+	if dice.IntN(2) == 0 {
+		pass(time.Hour)
+		assert.Zero(t, p.Status().Running)
+		assert.Zero(t, p.Status().QueuePending)
+	}
 	synctest.Wait()
 	require.NoError(t, p.Close(t.Context()))
 	for _, c := range accepted {
@@ -157,6 +105,35 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	for _, c := range abandoned {
 		assert.Zero(t, c.answers(), "answers of %s, which its client gave up", c.job.ID)
 	}
+}
+
+// disturb lets something happen to the workers, seldom.
+func disturb(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
+	t.Helper()
+	switch dice.IntN(40) {
+	case 0, 1:
+		tm.at(dice.IntN(tm.size())).die()
+	case 2:
+		n := dice.IntN(4)
+		_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n}, false)
+		require.NoError(t, err)
+	}
+}
+
+// vary makes a job one of many.
+func vary(j *job.Job, dice *rand.Rand) {
+	if dice.IntN(10) == 0 {
+		j.Deadline = time.Now().Add(time.Duration(dice.IntN(100)) * time.Millisecond)
+	}
+	switch dice.IntN(20) {
+	case 0:
+		j.Kind = job.Describe
+	case 1:
+		j.Kind = job.Explain
+	case 2:
+		j.ID = "chosen by two"
+	}
+	j.Request.Headers = []job.Header{{Name: "SEQUENCE", Value: fmt.Sprint(dice.IntN(12))}}
 }
 
 // TestLastMoment lets the last worker leave while a job is being accepted.

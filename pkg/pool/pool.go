@@ -30,10 +30,10 @@ type Worker interface {
 	// answered, unless worker.Unsent says otherwise, and those of next were not.
 	ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error
 	// Iterate has live jobs worked on for one step; the worker knows the first
-	// ones, as many as known says. ended are the sequences that the model has
-	// ended. After an error the jobs were answered, unless worker.Unsent says
-	// otherwise.
-	Iterate(jobs []*job.Job, known int) (ended []string, err error)
+	// ones, as many as known says. ended is told of the sequences that the model
+	// has ended, before the answers are handed on. After an error the jobs were
+	// answered, but for the new ones if worker.Unsent says so.
+	Iterate(jobs []*job.Job, known int, ended func(sequences []string)) error
 	// Converse sends the jobs that next gives without waiting for answers, until
 	// next fails and they are answered, or the incarnation fails; landed is called
 	// for each that is over. unsent is a job that nobody has touched.
@@ -79,6 +79,9 @@ type Config struct {
 	// Assign chooses the port and device of a new worker; it is called once
 	// per worker ever created.
 	Assign func() Slot
+	// Vacate is told that the worker of a slot is on its way out, so that a new one
+	// may have its device; nil: nobody.
+	Vacate func(Slot)
 	// Release is told that the worker of a slot is gone for good; nil: nobody.
 	Release func(Slot)
 	// NewWorker makes a worker whose process is not started.
@@ -200,9 +203,7 @@ func (p *Pool) sweep() {
 	if p.alive.Load() > 0 {
 		return
 	}
-	for _, j := range p.waiting.Drain() {
-		j.Fail(busy())
-	}
+	refuseAll(p.waiting.Drain())
 }
 
 // limits are those of a batch; an eager worker takes what is there at once.

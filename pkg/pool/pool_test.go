@@ -192,6 +192,39 @@ func TestJobTickets(t *testing.T) {
 			b.answered(t, 10*time.Second)
 		})
 	})
+	t.Run("there is one for each place among the live jobs", func(t *testing.T) {
+		many := s
+		many.Sequence.Continuous = true
+		many.Batching = model.Batching{Size: 2, Delay: time.Second}
+		bubble(t, &team{work: time.Second}, many, func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 1)
+			synctest.Wait()
+			a := submit(t, p, "a")
+			synctest.Wait()
+			b := submit(t, p, "b") // while a is being collected
+			refused(t, p)
+			pass(time.Minute)
+			a.answered(t, time.Second)
+			b.answered(t, time.Second)
+		})
+	})
+	t.Run("there is one for each place of an asynchronous worker", func(t *testing.T) {
+		for limit, most := range map[int]int{0: 20, 2: 1} { // limit: jobs beside the first
+			async := s
+			async.Async, async.AsyncLimit = true, limit
+			bubble(t, &team{work: time.Second}, async, func(t *testing.T, p *pool.Pool) {
+				scale(t, p, 1)
+				synctest.Wait()
+				submit(t, p, "first")
+				for range most {
+					submit(t, p, "x")
+				}
+				if limit > 0 {
+					refused(t, p)
+				}
+			})
+		}
+	})
 	t.Run("a full queue takes no ticket", func(t *testing.T) {
 		full := s
 		full.QueueSize = 1

@@ -166,9 +166,7 @@ func (p *Pool) Close(ctx context.Context) error {
 		p.scaler.stop()
 	}
 	leaving, stuck := p.retireAll()
-	for _, j := range p.waiting.Close() {
-		j.Fail(busy())
-	}
+	refuseAll(p.waiting.Close())
 
 	grace, cancel := context.WithTimeout(ctx, p.cfg.StopLimit)
 	defer cancel()

@@ -160,6 +160,23 @@ func TestScaleDown(t *testing.T) {
 			assert.Equal(t, []int{9001}, tm.gone())
 		})
 	})
+	t.Run("SCH-D57 its place is free for another as soon as it is on its way out", func(t *testing.T) {
+		tm := &team{work: time.Minute}
+		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 2)
+			submit(t, p, "a")
+			submit(t, p, "b")
+			synctest.Wait()
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			require.NoError(t, err)
+			assert.Equal(t, []int{9001}, tm.left())
+			assert.Empty(t, tm.gone(), "its batch is in work")
+			pass(2 * time.Minute)
+			assert.Equal(t, []int{9001}, tm.gone())
+			require.NoError(t, p.Close(t.Context()))
+			assert.Equal(t, []int{9001, 9000}, tm.left(), "each once")
+		})
+	})
 	t.Run("a retired worker takes no further batch", func(t *testing.T) {
 		tm := &team{work: time.Second}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {

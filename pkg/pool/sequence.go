@@ -33,8 +33,16 @@ func (p *Pool) putInSequence(j *job.Job) error {
 	case errors.Is(err, batch.ErrSequences):
 		log.Warn().Msgf("Skip the requestId: %s for sequence: %s due to jobGroups size: %d exceeding maxNumSequence: %d",
 			j.ID, j.Sequence, p.open.Open(), p.cfg.Settings.Sequence.MaxNumber)
+		return busy()
 	}
 	return err
+}
+
+// endSequences ends what a model says is over.
+func (p *Pool) endSequences(ids []string) {
+	if p.open != nil {
+		p.open.End(ids)
+	}
 }
 
 // findSequence reads from the headers of a request which sequence it belongs to,
@@ -57,5 +65,6 @@ func (p *Pool) findSequence(j *job.Job) {
 		j.Sequence = "ts-seq-" + uuid.NewString()
 		kept = append(kept, job.Header{Name: names.Start, Value: "true"})
 	}
-	j.Request.Headers = append(kept, job.Header{Name: names.ID, Value: j.Sequence})
+	kept = append(kept, job.Header{Name: names.ID, Value: j.Sequence})
+	j.Request.Headers = kept
 }

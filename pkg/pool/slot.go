@@ -91,16 +91,18 @@ func (s *slot) serve(ctx context.Context) error {
 	var watcher sync.WaitGroup
 	defer watcher.Wait()
 	defer cancel(nil)
-	died := s.worker.Done()
+	died, line := s.worker.Done(), s.pool.waiting.Line()
 	watcher.Go(func() {
 		select {
 		case <-died:
 			cancel(errDied)
 		case <-ctx.Done():
 		}
+		s.offer(0)
+		line.Leave()
 	})
 	s.mu.Lock()
-	s.line = s.pool.waiting.Line()
+	s.line = line
 	s.mu.Unlock()
 	defer s.leaveLine()
 	limits := s.pool.limits()
@@ -127,9 +129,7 @@ func repeat(what func() error) error {
 // leaveLine answers what waited for this worker alone.
 func (s *slot) leaveLine() {
 	s.offer(0)
-	for _, j := range s.line.Close() {
-		j.Fail(busy())
-	}
+	refuseAll(s.line.Close())
 }
 
 // offer says how many jobs the worker would take, where that matters.
@@ -151,7 +151,7 @@ func (s *slot) nowHas(n int) {
 func (s *slot) work(ctx context.Context, limits batch.Limits, ahead func() []*job.Job) error {
 	if len(s.next) > 0 {
 		s.jobs, s.next = s.next, s.jobs[:0]
-	} else if err := s.collect(ctx, limits); err != nil {
+	} else if err := s.collect(ctx, limits, 1); err != nil {
 		return err
 	}
 	s.nowHas(len(s.jobs))
@@ -191,12 +191,22 @@ func (s *slot) takeBack(err error) {
 	s.next = s.next[:0]
 }
 
-// collect blocks until there is a batch and leaves it in s.jobs.
-func (s *slot) collect(ctx context.Context, limits batch.Limits) error {
-	s.offer(1)
+// collect blocks until there is a batch and leaves it in s.jobs. places is how
+// many jobs the worker would take.
+func (s *slot) collect(ctx context.Context, limits batch.Limits, places int) error {
+	s.offer(places)
+	err := s.take(ctx, limits)
+	if err != nil {
+		places = 0
+	}
+	s.took(max(0, places-len(s.jobs)), s.jobs)
+	return err
+}
+
+// take is collect without a word about places.
+func (s *slot) take(ctx context.Context, limits batch.Limits) error {
 	jobs, err := s.line.Collect(ctx, limits, s.jobs[:0])
 	s.jobs = jobs
-	s.took(0, jobs)
 	if err != nil {
 		s.pool.sweep() // what was collected is queued again
 	}
@@ -216,9 +226,7 @@ func (s *slot) putBack(jobs []*job.Job) {
 	if t := s.pool.tickets; t != nil {
 		t.promise(jobs)
 	}
-	for _, j := range s.line.Return(jobs) {
-		j.Fail(busy())
-	}
+	refuseAll(s.line.Return(jobs))
 	s.pool.sweep()
 }
 
@@ -226,7 +234,7 @@ func (s *slot) putBack(jobs []*job.Job) {
 // sent is given to another worker (SCH-D11), but not for ever: a batch that this
 // worker cannot take a second time shares its fate.
 func (s *slot) settle(jobs []*job.Job, err error) {
-	if !worker.Unsent(err) {
+	if !worker.Unsent(err) || len(jobs) == 0 {
 		s.unsent = nil
 		return
 	}
@@ -237,6 +245,13 @@ func (s *slot) settle(jobs []*job.Job, err error) {
 	}
 	s.unsent = nil
 	failAll(jobs, err)
+}
+
+// refuseAll answers jobs for which there is no worker any more.
+func refuseAll(jobs []*job.Job) {
+	for _, j := range jobs {
+		j.Fail(busy())
+	}
 }
 
 // failAll answers jobs that a worker could not take.
@@ -315,6 +330,9 @@ func (s *slot) retire(limit time.Duration) {
 
 // release is retire without a limit.
 func (s *slot) release() {
+	if s.pool.cfg.Vacate != nil {
+		s.pool.cfg.Vacate(s.place)
+	}
 	s.retired()
 	s.depart()
 }
@@ -325,7 +343,7 @@ func (s *slot) spare() bool {
 	s.mu.Lock()
 	line := s.line
 	s.mu.Unlock()
-	return line != nil && line.Leave()
+	return line != nil && line.Resign()
 }
 
 // abort cuts short what a retired worker still does; its jobs get reason, if

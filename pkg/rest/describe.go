@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -88,7 +89,7 @@ func described(s model.Status) describedBody {
 		Client:            set.Timeouts.Client.Milliseconds(),
 		ParallelType:      set.Devices.Parallel,
 		ParallelLevel:     set.Devices.Level,
-		DeviceType:        deviceType(s),
+		DeviceType:        cmp.Or(set.Devices.Type, "cpu"),
 		DeviceIDs:         set.Devices.IDs,
 		Continuous:        set.Sequence.Continuous,
 		JobTicket:         set.JobTicket,
@@ -128,23 +129,9 @@ func describedWorker(w model.WorkerStatus) workerBody {
 		b.Status = "READY"
 	}
 	if b.GPU {
-		b.GPUUsage = "failed to obtained gpu usage"
+		b.GPUUsage = cmp.Or(w.Usage, "failed to obtained gpu usage")
 	}
 	return b
-}
-
-// deviceType says where the workers of a model run; a model without workers
-// runs where its settings say.
-func deviceType(s model.Status) string {
-	if s.Settings.Devices.Type == "gpu" {
-		return "gpu"
-	}
-	for _, w := range s.Workers {
-		if w.GPU >= 0 {
-			return "gpu"
-		}
-	}
-	return "cpu"
 }
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }

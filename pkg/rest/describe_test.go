@@ -132,12 +132,14 @@ func TestDescribe(t *testing.T) {
 		t.Parallel()
 		s := *full
 		s.Settings.Devices.IDs = []int{0, 1}
-		s.Workers = []model.WorkerStatus{{ID: 9000, PID: -1, GPU: 1, Error: "boom"}}
+		s.Settings.Devices.Type = "gpu"
+		s.Workers = []model.WorkerStatus{{ID: 9000, PID: -1, GPU: 1, Error: "boom"}, {ID: 9001, Usage: "gpuId::0 …"}}
 		s.GaveUp = true
 		body := call(t, managed(nil, catalog{status: &s}), request{method: "GET", target: "/models/noop"}).Body.String()
 		assert.Contains(t, body, "\"deviceType\": \"gpu\",\n    \"deviceIds\": [\n      0,\n      1\n    ],\n    \"continuousBatching\"")
 		assert.Contains(t, body, "\"status\": \"UNLOADING\",\n        \"memoryUsage\": 0,\n        \"pid\": -1,\n        \"gpu\": true,\n"+
 			"        \"gpuUsage\": \"failed to obtained gpu usage\",\n        \"error\": \"boom\"")
+		assert.Contains(t, body, "\"gpu\": true,\n        \"gpuUsage\": \"gpuId::0 …\"\n")
 		assert.Contains(t, body, "\"gaveUp\": true")
 	})
 	t.Run("automatic scaling", func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/auth"
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/device"
 	"github.com/torchserve-go/torchserve/pkg/logging"
 	"github.com/torchserve-go/torchserve/pkg/metrics"
 	"github.com/torchserve-go/torchserve/pkg/plugin"
@@ -25,10 +26,11 @@ import (
 
 // Deps are what the command gives to the server.
 type Deps struct {
-	Version string    // of TorchServe, shown to clients
-	Environ []string  // NAME=value, handed on to workers
-	Stdout  io.Writer // gets the log, if the configuration says so
-	Stderr  io.Writer // gets what cannot be logged
+	Version string     // of TorchServe, shown to clients
+	Environ []string   // NAME=value, handed on to workers
+	Devices device.Set // accelerators for workers
+	Stdout  io.Writer  // gets the log, if the configuration says so
+	Stderr  io.Writer  // gets what cannot be logged
 	// Reload asks for the token keys to be read anew; nil: nobody asks.
 	Reload <-chan struct{}
 	// Accepted is called once when the configuration holds, the keys are

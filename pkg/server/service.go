@@ -4,13 +4,13 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
-	"sync"
 
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/archive"
 	"github.com/torchserve-go/torchserve/pkg/backend"
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/device"
 	"github.com/torchserve-go/torchserve/pkg/logging"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
@@ -45,43 +45,30 @@ func (s *Server) makeService(context.Context) error {
 	s.undo.push("unpacked models", func(context.Context) error { return archives.Close() })
 	s.undo.push("listeners", s.closeDoors)
 
-	places := &places{next: s.cfg.Workers.FirstPort, fixed: s.cfg.Workers.Debug}
+	places := newPlaces(s.cfg.Workers, s.deps.Devices)
 	s.service = serving.New(s.servingConfig(), serving.Deps{
 		Archives: archives,
 		Registry: registry.New(),
 		NewPool: func(a model.Archive, settings model.Settings) *pool.Pool {
 			return s.newPool(a, settings, places, launch)
 		},
-		Log: func(name string) zerolog.Logger { return s.logs.Logger(name, logging.MainThread) },
+		Usage: s.usage(device.NewGauge(s.deps.Devices)), //nolint:contextcheck // all who ask share one answer
+		Log:   func(name string) zerolog.Logger { return s.logs.Logger(name, logging.MainThread) },
 	})
 	s.undo.push("models", s.service.Close)
 	return nil
 }
 
-// places hands out worker numbers: each is used once, but for a fixed one (WRK
-// §9.2, §9.7).
-type places struct {
-	fixed bool
-
-	mu   sync.Mutex // Protects fields below
-	next int
-}
-
-func (p *places) assign() pool.Slot {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	slot := pool.Slot{Port: p.next, GPU: -1}
-	if !p.fixed {
-		p.next++
-	}
-	return slot
-}
-
 func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, launch worker.Launch) *pool.Pool {
+	seats := p.board.Seats(settings.Devices)
 	return pool.New(pool.Config{
 		Archive:  a,
 		Settings: settings,
-		Assign:   p.assign,
+		Assign: func() pool.Slot {
+			place := seats.Take()
+			return pool.Slot{Port: p.number(settings.Devices.Level), GPU: place.GPU, Env: place.Env}
+		},
+		Vacate: func(slot pool.Slot) { seats.Leave(slot.GPU) },
 		NewWorker: func(slot pool.Slot) pool.Worker {
 			return worker.New(worker.Config{
 				Port: slot.Port, GPU: slot.GPU, Env: slot.Env,
@@ -99,6 +86,18 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 		StopLimit: s.cfg.Models.Defaults.Unregister,
 		Log:       s.logs.Logger,
 	})
+}
+
+// usage returns what says how busy an accelerator is; empty: nobody knows.
+func (s *Server) usage(g *device.Gauge) func(gpu int) string {
+	log := s.logs.Logger(logging.ConfigManager, logging.MainThread)
+	return func(gpu int) string {
+		text, err := g.Text(gpu)
+		if err != nil {
+			log.Error().Msgf("Exception Raised : %v", err)
+		}
+		return text
+	}
 }
 
 // sequenceEnd is the response header with which a model ends sequences: only one
@@ -135,6 +134,7 @@ func (s *Server) launch() (worker.Launch, error) {
 		Resolve:       new(backend.Interpreters).Resolve,
 		MetricsConfig: metricsFile,
 		SocketDir:     s.work.own,
+		LogDir:        s.cfg.Logs.Dir,
 		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
@@ -164,7 +164,7 @@ func (s *Server) archiveConfig() archive.Config {
 		AllowedURLs:    m.Fetch.Allowed,
 		Transport:      transport,
 		StrictSecurity: s.cfg.Security.Strict,
-		Devices:        s.cfg.Server.GPUs,
+		Devices:        len(s.deps.Devices.All),
 		Credentials:    s.credentials,
 		Limits: archive.Limits{
 			Entries: m.Unpack.MaxEntries, Bytes: m.Unpack.MaxSize, Ratio: m.Unpack.MaxRatio, Download: m.Fetch.MaxSize,
@@ -198,6 +198,7 @@ func (s *Server) servingConfig() serving.Config {
 			Response: m.Defaults.Response, Startup: m.Defaults.Startup,
 		},
 		Models:          presets,
+		Devices:         len(s.deps.Devices.All),
 		Installs:        m.Dependencies.Install,
 		UnregisterLimit: m.Defaults.Unregister,
 		Unlimited:       s.cfg.Workers.Debug,

@@ -18,7 +18,7 @@ func (s *Service) Describe(ref model.Ref) (model.Status, error) {
 	if err != nil { // removed meanwhile
 		return model.Status{}, err
 	}
-	return status(e, preferred), nil
+	return s.status(e, preferred), nil
 }
 
 // DescribeAll returns the status of every version of a model, ascending. The
@@ -30,16 +30,30 @@ func (s *Service) DescribeAll(name model.Name) ([]model.Status, error) {
 	}
 	all := make([]model.Status, 0, len(entries))
 	for _, e := range entries {
-		all = append(all, status(e, preferred))
+		all = append(all, s.status(e, preferred))
 	}
 	return all, nil
 }
 
-func status(e *registry.Entry, preferred model.Version) model.Status {
+func (s *Service) status(e *registry.Entry, preferred model.Version) model.Status {
 	st := e.Pool.Status()
 	st.Default = e.Archive.Version == preferred
 	st.LoadedAtStartup = e.AtStartup
+	for i := range st.Workers {
+		if w := &st.Workers[i]; w.GPU >= 0 {
+			w.Usage = s.usage(device(st.Settings.Devices, w.GPU))
+		}
+	}
 	return st
+}
+
+// device returns the first accelerator of a worker: the number of one with a
+// parallel level is a place in the list of its model's devices (SCH §16).
+func device(d model.Devices, gpu int) int {
+	if d.Level > 0 && gpu < len(d.IDs) {
+		return d.IDs[gpu]
+	}
+	return gpu
 }
 
 // List returns the models with the URL of their default version, ascending by

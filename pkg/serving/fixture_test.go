@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -51,11 +52,6 @@ func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 	dir := t.TempDir()
 	f := &fixture{t: t, store: filepath.Join(dir, "store"), work: filepath.Join(dir, "models"), log: &lines{}}
 	require.NoError(t, os.Mkdir(f.store, 0o700))
-	archives := archive.New(archive.Config{
-		ModelStore: f.store, WorkDir: f.work, Log: zerolog.Nop(),
-		AllowedURLs: []*regexp.Regexp{regexp.MustCompile(`\Ahttp://.*\z`)},
-		Limits:      archive.Limits{Entries: 1000, Bytes: 1 << 20, Ratio: 200},
-	})
 	cfg := serving.Config{
 		Defaults: serving.Defaults{
 			StartWorkers: 1, QueueSize: model.DefaultQueueSize, Response: model.DefaultResponse, Startup: model.DefaultStartup,
@@ -65,9 +61,15 @@ func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 	if change != nil {
 		change(&cfg)
 	}
+	archives := archive.New(archive.Config{
+		ModelStore: f.store, WorkDir: f.work, Log: zerolog.Nop(), Devices: cfg.Devices,
+		AllowedURLs: []*regexp.Regexp{regexp.MustCompile(`\Ahttp://.*\z`)},
+		Limits:      archive.Limits{Entries: 1000, Bytes: 1 << 20, Ratio: 200},
+	})
 	f.Service = serving.New(cfg, serving.Deps{
-		Archives: archives, Registry: registry.New(), NewPool: pools(t),
-		Log: func(name string) zerolog.Logger { return zerolog.New(f.log).With().Str("logger", name).Logger() },
+		Archives: archives, Registry: registry.New(), NewPool: pools(t, cfg.Devices),
+		Usage: func(gpu int) string { return "usage of " + strconv.Itoa(gpu) },
+		Log:   func(name string) zerolog.Logger { return zerolog.New(f.log).With().Str("logger", name).Logger() },
 	})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -80,21 +82,29 @@ func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 }
 
 // pools makes pools of fake workers, without a pause before a restart being
-// worth a wait in any test here.
-func pools(t *testing.T) func(model.Archive, model.Settings) *pool.Pool {
+// worth a wait in any test here. Where there are devices, the workers of a pool
+// get them one after the other.
+func pools(t *testing.T, devices int) func(model.Archive, model.Settings) *pool.Pool {
 	t.Helper()
 	launch := workertest.Launch(t)
+	launch.Python = workertest.Python(t)
 	var mu sync.Mutex
 	next := 9000
 	return func(a model.Archive, s model.Settings) *pool.Pool {
 		quiet := func(string, string) zerolog.Logger { return zerolog.Nop() }
+		gpu, step := 0, max(s.Devices.Level, 1)
 		return pool.New(pool.Config{
 			Archive: a, Settings: s, StopLimit: time.Minute, Log: quiet,
 			Assign: func() pool.Slot {
 				mu.Lock()
 				defer mu.Unlock()
-				next++
-				return pool.Slot{Port: next, GPU: -1}
+				next += step
+				place := pool.Slot{Port: next, GPU: -1}
+				if s.Devices.Count(devices) > 0 {
+					place.GPU = gpu
+					gpu += step
+				}
+				return place
 			},
 			NewWorker: func(place pool.Slot) pool.Worker {
 				return worker.New(worker.Config{
@@ -112,6 +122,7 @@ type source struct {
 	name    string // "-": none
 	version string
 	handler string // a behaviour of workertest
+	runtime string // empty: python
 	yaml    string // model-config.yaml; empty: none
 	script  workertest.Script
 }
@@ -128,7 +139,7 @@ func (s source) files(t testing.TB) map[string]string {
 		m["configFile"] = "model-config.yaml"
 		files["model-config.yaml"] = s.yaml
 	}
-	manifest, err := json.Marshal(object{"runtime": "python", "model": m})
+	manifest, err := json.Marshal(object{"runtime": cmp.Or(s.runtime, "python"), "model": m})
 	require.NoError(t, err)
 	files["MAR-INF/MANIFEST.json"] = string(manifest)
 	if len(s.script.Infer) > 0 || s.script.Load.Do != "" || s.script.Load.Gate || s.script.Boot.Do != "" {

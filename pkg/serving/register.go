@@ -16,8 +16,8 @@ import (
 // undone even when nobody waits any more. On an error nothing of the
 // registration is left, apart from CleanupTimeout. Kinds: BadRequest,
 // ModelNotFound, Download, InvalidModel, ModelSetup, Conflict, Internal from the
-// archive; Worker with the status of the first failed start; Busy when the
-// server is stopping.
+// archive; WorkerStart when there are no devices for a worker; Worker with the
+// status of the first failed start; Busy when the server is stopping.
 func (s *Service) Register(ctx context.Context, r model.Registration) (model.Registered, error) {
 	e, want, err := s.enter(ctx, r, false)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Service) Register(ctx context.Context, r model.Registration) (model.Reg
 	if want.Min == 0 {
 		return done, nil
 	}
-	done.Progress, err = e.Pool.Scale(context.WithoutCancel(ctx), want, r.Synchronous)
+	done.Progress, err = s.scale(context.WithoutCancel(ctx), e, model.Scaling{Workers: want, Synchronous: r.Synchronous})
 	if err != nil {
 		ref := model.Ref{Name: e.Archive.Name, Version: e.Archive.Version}
 		return done, errors.Join(startFailure(ref, err), s.rollBack(ctx, e))
@@ -117,7 +117,9 @@ func (s *Service) Load(ctx context.Context, name model.Name, location string) {
 func (s *Service) load(ctx context.Context, name model.Name, location, shown string) {
 	e, want, err := s.enter(ctx, model.Registration{URL: location, Name: name}, true)
 	if err == nil && want.Min > 0 {
-		_, err = e.Pool.Scale(ctx, want, false)
+		if _, err = s.scale(ctx, e, model.Scaling{Workers: want}); err != nil {
+			err = errors.Join(err, s.rollBack(ctx, e))
+		}
 	}
 	if err != nil {
 		s.logServer.Warn().Err(err).Msg("Failed to load model: " + shown)

@@ -13,7 +13,8 @@ import (
 // Scale sets the wanted number of workers of a model version, the default one
 // if ref names none. A synchronous call blocks until the workers serve or the
 // first of them failed; cancelling ctx stops the waiting only. Errors:
-// ModelNotFound, VersionNotFound; BadRequest above 4096 workers; Worker with the status of the failed start;
+// ModelNotFound, VersionNotFound; BadRequest above 4096 workers; WorkerStart when
+// there are no devices for one; Worker with the status of the failed start;
 // CleanupTimeout when a worker did not end in time; Busy when the model is being
 // removed. The model stays in any case but the last.
 func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) (model.Progress, error) {
@@ -25,11 +26,38 @@ func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) 
 		return model.Done, err
 	}
 	s.logManager.Debug().Msgf("updateModel: %s, count: %d", ref.Name, want.Workers.Min)
-	progress, err := e.Pool.Scale(ctx, want.Workers, want.Synchronous)
+	progress, err := s.scale(ctx, e, want)
 	if err != nil {
 		return progress, startFailure(ref, err)
 	}
 	return progress, nil
+}
+
+// scale changes the workers of a model, as far as there are devices for them.
+func (s *Service) scale(ctx context.Context, e *registry.Entry, want model.Scaling) (model.Progress, error) {
+	w, err := s.fit(e, want.Workers)
+	if err != nil {
+		return model.Partial, err
+	}
+	return e.Pool.Scale(ctx, w, want.Synchronous)
+}
+
+// fit cuts a wanted number of workers to the devices that they would need (SCH
+// §7.1).
+func (s *Service) fit(e *registry.Entry, w model.Workers) (model.Workers, error) {
+	d := e.Settings.Devices
+	most, limited := d.Capacity(s.cfg.Devices)
+	switch {
+	case !limited || w.Min == 0:
+		return w, nil
+	case most == 0:
+		s.logManager.Error().Msgf("there are no enough gpu devices to support this parallelLever: %d", d.Level)
+		return w, fault.New(fault.WorkerStart,
+			fmt.Sprintf("No enough gpu devices for model:%s parallelLevel:%d", e.Archive.Name, d.Level))
+	}
+	w = model.Workers{Min: min(w.Min, most), Max: min(w.Max, most)}
+	s.logManager.Info().Msgf("model %s set minWorkers: %d, maxWorkers: %d for parallelLevel: %d ", e.Archive.Name, w.Min, w.Max, d.Level)
+	return w, nil
 }
 
 func affordable(w model.Workers) error {

@@ -29,6 +29,7 @@ type Config struct {
 	Envelope        string // service_envelope
 	Defaults        Defaults
 	Models          map[model.Name]map[model.Version]Preset // the key models
+	Devices         int                                     // accelerators of the server
 	Installs        bool                                    // install_py_dep_per_model
 	Unlimited       bool                                    // workers have all the time they want (debug)
 	UnregisterLimit time.Duration                           // unregister_model_timeout
@@ -40,6 +41,9 @@ type Deps struct {
 	Registry *registry.Registry
 	// NewPool makes the pool of a model version, without workers.
 	NewPool func(a model.Archive, s model.Settings) *pool.Pool
+	// Usage says how busy an accelerator is, in the words of 0.12, "" if nobody
+	// knows. It may block for seconds.
+	Usage func(gpu int) string
 	// Log makes the logger with this name.
 	Log func(name string) zerolog.Logger
 }
@@ -50,6 +54,7 @@ type Service struct {
 	archives *archive.Store
 	registry *registry.Registry
 	newPool  func(a model.Archive, s model.Settings) *pool.Pool
+	usage    func(gpu int) string
 
 	logServer   zerolog.Logger
 	logManager  zerolog.Logger
@@ -65,6 +70,7 @@ func New(cfg Config, d Deps) *Service {
 		archives:    d.Archives,
 		registry:    d.Registry,
 		newPool:     d.NewPool,
+		usage:       d.Usage,
 		logServer:   d.Log(LogServer),
 		logManager:  d.Log(LogManager),
 		logVersions: d.Log(LogVersions),

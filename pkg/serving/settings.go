@@ -45,6 +45,10 @@ func (s *Service) settings(r model.Registration, runtime model.Runtime, c archiv
 	over(&m.Batching.Delay, p.BatchDelay)
 	over(&m.Timeouts.Response, p.Response)
 	over(&m.Timeouts.Startup, p.Startup)
+	m.Devices.Type = "cpu"
+	if s.cfg.Devices > 0 {
+		m.Devices.Type = "gpu"
+	}
 	m = c.Apply(m, runtime)
 	given(&m.Batching.Size, r.BatchSize)
 	given(&m.Batching.Delay, r.BatchDelay)
@@ -111,7 +115,7 @@ func (s *Service) supported(a model.Archive, m model.Settings) error {
 		key   string
 		asked bool
 	}{
-		{"parallelType", m.Devices.Parallel != "" && m.Devices.Level > 0},
+		{"parallelType with the runtime LSP", m.Devices.Ranks() > 0 && a.Runtime == model.LSP},
 		{"useVenv", m.UseVenv},
 		{"requirementsFile (install_py_dep_per_model=true)", s.cfg.Installs && a.Requirements != ""},
 	} {

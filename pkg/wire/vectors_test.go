@@ -144,6 +144,26 @@ func TestInferVectors(t *testing.T) {
 	}
 }
 
+func TestIterateVector(t *testing.T) {
+	t.Run("WRK-041 N2 known jobs travel with their headers and without parameters", func(t *testing.T) {
+		for _, v := range vectors(t, "infer") {
+			if v.id() != "N2" {
+				continue
+			}
+			var jobs []*job.Job
+			for _, r := range decode[inferValue](t, v).Requests {
+				body := []job.Parameter{{Name: "body", ContentType: "text/plain", Value: []byte("hi")}}
+				jobs = append(jobs, &job.Job{ID: r.ID, Request: job.Request{Headers: headers(r.Headers), Parameters: body}})
+			}
+			require.Len(t, jobs, 2)
+			var e wire.Encoder
+			assert.Equal(t, hex.EncodeToString(v.Hex), hex.EncodeToString(written(t, e.Iterate(jobs, 1))))
+			return
+		}
+		assert.Fail(t, "no vector N2")
+	})
+}
+
 func TestResponseVectors(t *testing.T) {
 	for _, v := range vectors(t, "response") {
 		t.Run(v.Name, func(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,22 +33,22 @@ func (w *Worker) Converse(
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	t := &talk{
-		w: w, fail: fail, landed: landed, limit: w.cfg.Settings.Timeouts.Response,
-		flights: make(map[string]*flight), changed: make(chan struct{}, 1), // a second signal would say nothing new
+		w: w, conn: w.conn, fail: fail, landed: landed, limit: w.cfg.Settings.Timeouts.Response,
+		flights: make(map[string]*flight), late: make(map[string]struct{}),
+		changed: make(chan struct{}, 1), // a second signal would say nothing new
 	}
 	t.timer = time.AfterFunc(time.Hour, t.overdue)
 	t.timer.Stop()
 	defer t.timer.Stop()
 	var reader sync.WaitGroup
+	t.readUntil(time.Time{}) // the load command's time is over
 	reader.Go(t.read)
 	unsent, err = t.write(ctx, next)
-	t.settle()
-	if err := w.conn.net.SetReadDeadline(time.Now()); err != nil { // closed: the reader knows
-		w.cycle.Debug().Err(err).Msg("The connection of an asynchronous worker is closed already")
-	}
+	t.settle() //nolint:contextcheck // ctx has ended; the jobs in the air have their own time
+	t.readUntil(time.Now())
 	reader.Wait()
-	if t.failure != nil {
-		return unsent, t.failure
+	if failure := t.end(); failure != nil {
+		return unsent, failure
 	}
 	return unsent, err
 }
@@ -54,6 +56,7 @@ func (w *Worker) Converse(
 // talk is one conversation.
 type talk struct {
 	w       *Worker
+	conn    *conn
 	fail    context.CancelCauseFunc // ends what waits for next
 	landed  func()
 	limit   time.Duration
@@ -61,11 +64,16 @@ type talk struct {
 
 	mu      sync.Mutex // Protects fields below
 	flights map[string]*flight
-	heard   time.Time // when the last message came, or the first job left
+	late    map[string]struct{} // ids that the worker may still answer, though nobody waits
+	heard   time.Time           // when the last message came, or the first job left
 	timer   *time.Timer
 	leaving bool  // nothing is sent any more
-	failure error // why the incarnation has ended; read after the reader has
+	failure error // why the incarnation has ended
 }
+
+// maxLate is the number of ids that are remembered of jobs that a worker has
+// forgotten.
+const maxLate = 1 << 14
 
 // flight is a job on its way.
 type flight struct {
@@ -83,10 +91,6 @@ func (t *talk) write(ctx context.Context, next func(context.Context) (*job.Job, 
 		j, err := next(ctx)
 		if err != nil {
 			return nil, err
-		}
-		// Two clients may have chosen one id.
-		if err := t.await(ctx, func() bool { return t.flights[j.ID] == nil }); err != nil {
-			return j, err
 		}
 		if err := t.send(j); err != nil {
 			return t.unsent(j, err)
@@ -129,29 +133,49 @@ func (t *talk) send(j *job.Job) error {
 		t.heard = now
 		t.timer.Reset(t.limit)
 	}
-	t.flights[j.ID] = &flight{job: j, heard: now}
+	id := t.name(j)
+	t.flights[id] = &flight{job: j, heard: now}
 	t.mu.Unlock()
 	t.w.flushing(j.Kind.String(), 1)
-	if err := t.w.conn.net.SetWriteDeadline(now.Add(t.limit)); err != nil {
+	if err := t.conn.net.SetWriteDeadline(now.Add(t.limit)); err != nil {
 		return fmt.Errorf("%w: %w", errUnsent, err)
 	}
-	err := t.w.conn.write([]*job.Job{j}, 0)
-	t.w.conn.enc.Forget()
+	sent := j
+	if id != j.ID {
+		sent = &job.Job{ID: id, Kind: j.Kind, Request: j.Request}
+	}
+	err := t.conn.write([]*job.Job{sent}, 0)
+	t.conn.enc.Forget()
 	return err
 }
 
+// name returns how the worker is to know a job: by its id, unless the answer to
+// another one, whose client has chosen the same, is still to come.
+func (t *talk) name(j *job.Job) string {
+	id := j.ID
+	for n := 2; t.flights[id] != nil || t.isLate(id); n++ {
+		id = j.ID + "#" + strconv.Itoa(n)
+	}
+	return id
+}
+
+func (t *talk) isLate(id string) bool {
+	_, ok := t.late[id]
+	return ok
+}
+
 // unsent ends the conversation because a job could not be sent, and returns the
-// job if it is untouched.
+// job if it is untouched: it was not sent, nor has the reader answered it.
 func (t *talk) unsent(j *job.Job, err error) (*job.Job, error) {
-	if Unsent(err) {
-		t.mu.Lock()
-		delete(t.flights, j.ID)
-		t.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if Unsent(err) && !j.Done() {
+		maps.DeleteFunc(t.flights, func(_ string, f *flight) bool { return f.job == j })
 	} else {
 		j = nil
 	}
-	t.broken(err)
-	t.w.conn.close() // the reader need not wait for more
+	t.breakOff(err)
+	t.conn.close() // the reader need not wait for more
 	return j, err
 }
 
@@ -160,19 +184,48 @@ func (t *talk) settle() {
 	t.mu.Lock()
 	t.leaving = true
 	t.mu.Unlock()
-	_ = t.await(context.Background(), func() bool { return len(t.flights) == 0 || t.failure != nil }) // has no end of its own
+	_ = t.await(context.Background(), func() bool { return t.quiet() || t.failure != nil }) // has no end of its own
+}
+
+// quiet reports whether nobody waits for a job in the air.
+func (t *talk) quiet() bool {
+	for _, f := range t.flights {
+		if !f.job.Abandoned() && !f.job.Done() {
+			return false
+		}
+	}
+	return true
+}
+
+// readUntil sets the end of the reader's time; the zero time is none.
+func (t *talk) readUntil(end time.Time) {
+	if err := t.conn.net.SetReadDeadline(end); err != nil { // closed: the reader knows
+		t.w.cycle.Debug().Err(err).Msg("The connection of an asynchronous worker is closed already")
+	}
+}
+
+// end counts what nobody waits for as over, and returns why the incarnation has
+// ended, if it has.
+func (t *talk) end() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for range t.flights {
+		t.landed()
+	}
+	clear(t.flights)
+	return t.failure
 }
 
 // read hands over what the worker says until the conversation is over.
 func (t *talk) read() {
 	for {
-		r, err := t.w.conn.receive()
+		r, err := t.conn.receive()
 		if err == nil {
 			t.deliver(r)
 			continue
 		}
 		t.mu.Lock()
-		over := t.leaving && len(t.flights) == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+		over := t.leaving && t.quiet() && errors.Is(err, os.ErrDeadlineExceeded)
 		t.mu.Unlock()
 		if !over {
 			t.broken(err)
@@ -187,12 +240,13 @@ func (t *talk) read() {
 func (t *talk) deliver(r wire.Response) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.conn.reader.Forget()
 	t.heard = time.Now()
 	if r.Code != 200 {
 		failure := t.w.batchFailure(r)
 		if len(r.Items) == 0 {
 			for id := range t.flights {
-				t.land(id, failure)
+				t.lose(id, failure)
 			}
 		}
 		for i := range r.Items {
@@ -205,22 +259,25 @@ func (t *talk) deliver(r wire.Response) {
 		f, ok := t.flights[item.RequestID]
 		if !ok {
 			t.w.log.Debug().Msg("An asynchronous worker answers a request that is over: " + item.RequestID)
+			if !unfinished(*item) {
+				delete(t.late, item.RequestID)
+			}
 			continue
 		}
 		f.heard = t.heard
-		_, more := item.Streaming()
+		more := unfinished(*item)
 		t.w.deliverItem(f.job, item, more, &f.streamed)
 		if !more {
 			t.land(item.RequestID, nil)
 		}
 	}
-	t.w.conn.reader.Forget()
 }
 
 // land ends a flight; err is for the job, nil if it is answered.
 func (t *talk) land(id string, err error) {
 	f, ok := t.flights[id]
 	if !ok {
+		delete(t.late, id)
 		return
 	}
 	delete(t.flights, id)
@@ -229,6 +286,15 @@ func (t *talk) land(id string, err error) {
 	}
 	t.landed()
 	t.signal()
+}
+
+// lose ends a flight to which the worker may still answer.
+func (t *talk) lose(id string, err error) {
+	t.land(id, err)
+	if len(t.late) == maxLate {
+		clear(t.late)
+	}
+	t.late[id] = struct{}{}
 }
 
 func (t *talk) signal() {
@@ -243,13 +309,17 @@ func (t *talk) signal() {
 func (t *talk) overdue() {
 	now := time.Now()
 	t.mu.Lock()
-	silent := len(t.flights) > 0 && now.Sub(t.heard) >= t.limit
+	defer t.mu.Unlock()
+	if len(t.flights) > 0 && now.Sub(t.heard) >= t.limit {
+		t.breakOff(fmt.Errorf("asynchronous worker: %w", os.ErrDeadlineExceeded))
+		t.conn.close()
+		return
+	}
 	earliest := now.Add(t.limit)
 	for id, f := range t.flights {
 		switch due := f.heard.Add(t.limit); {
-		case silent:
 		case !due.After(now):
-			t.land(id, t.late(f.job))
+			t.lose(id, t.tooLate(f.job))
 		case due.Before(earliest):
 			earliest = due
 		}
@@ -257,15 +327,11 @@ func (t *talk) overdue() {
 	if len(t.flights) > 0 {
 		t.timer.Reset(earliest.Sub(now))
 	}
-	t.mu.Unlock()
-	if silent {
-		t.broken(fmt.Errorf("asynchronous worker: %w", os.ErrDeadlineExceeded))
-		t.w.conn.close()
-	}
 }
 
-// late is the end of a job that the worker has forgotten while it answers others.
-func (t *talk) late(j *job.Job) error {
+// tooLate is the end of a job that the worker has forgotten while it answers
+// others.
+func (t *talk) tooLate(j *job.Job) error {
 	failure := &fault.Error{Kind: fault.Worker, Status: 500, Message: errNoAnswer}
 	if j.Kind == job.Describe {
 		failure.Message = errNoMetadata
@@ -277,6 +343,10 @@ func (t *talk) late(j *job.Job) error {
 func (t *talk) broken(cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.breakOff(cause)
+}
+
+func (t *talk) breakOff(cause error) {
 	if t.failure != nil {
 		return
 	}

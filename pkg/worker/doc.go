@@ -30,4 +30,14 @@
 // It ends by itself when its connection ends. Stop climbs a ladder whose every
 // rung is bounded: close the connection, terminate the group, kill the group. A
 // worker that has failed an exchange is killed at once.
+//
+// # Ranks
+//
+// The process of a parallel model is torchrun, which starts the ranks of the
+// worker: processes that listen at numbers from the worker's own, one connection
+// each. All of them load the model; of tensor parallelism all get every batch but
+// describe jobs, of a pipeline the first one does. Only the first one answers, so
+// that the others' connections are watched for their end, which is that of the
+// incarnation. Ranks are in no group of ours: whatever is left of them when torchrun
+// has ended is found by a variable of its environment (on Linux), and killed.
 package worker

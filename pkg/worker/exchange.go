@@ -27,7 +27,9 @@ func (w *Worker) Exchange(jobs []*job.Job) error { return w.ExchangeAhead(jobs, 
 // its jobs; it returns when the batch is answered completely. Once the batch is
 // sent, next is asked for another one of at most MaxAhead bytes, or none, which
 // is put on the socket for the worker to find when it is done; it must be the
-// batch of the next call, which then sends nothing. After an error the
+// batch of the next call, which then sends nothing. Of a batch that all ranks work
+// on it is not: one of them would begin the next before the others are done, and
+// its end would be that of the first batch. After an error the
 // incarnation must be stopped: with Unsent the jobs were not touched, otherwise
 // each of them was answered; Unbegun tells about those that were sent ahead.
 func (w *Worker) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
@@ -42,7 +44,7 @@ func (w *Worker) ExchangeAhead(jobs []*job.Job, next func() []*job.Job) error {
 		}
 		return w.broken(jobs, err)
 	}
-	if next != nil {
+	if next != nil && !w.isShared(jobs) {
 		w.handAhead(next())
 	}
 	waited, err := w.answers(jobs, limit)
@@ -65,7 +67,7 @@ func Unbegun(err error) bool { return !errors.Is(err, wire.ErrProtocol) }
 func (w *Worker) hand(jobs []*job.Job, limit time.Duration) error {
 	w.flushing(jobs[0].Kind.String(), len(jobs))
 	if w.ahead != jobs[0] {
-		return w.conn.send(jobs, 0, limit)
+		return w.send(jobs, 0, limit)
 	}
 	err := w.aheadErr
 	w.ahead, w.aheadErr = nil, nil
@@ -238,12 +240,15 @@ const errNoMetadata = "Failed to get customized model matadata."
 // broken answers every job of a batch whose exchange cannot be finished.
 func (w *Worker) broken(jobs []*job.Job, cause error) error {
 	w.ruined = true
+	if lost := w.lostRank(); lost != nil {
+		cause = lost
+	}
 	failure := &fault.Error{Kind: fault.Worker, Status: 500, Message: "Worker died.", Err: cause}
 	late := errors.Is(cause, os.ErrDeadlineExceeded)
 	switch p := w.process(); {
 	case late:
 		w.logError(errNoAnswer)
-	case hungUp(cause) && p != nil && p.endedWithin(exitNotice) && p.killed():
+	case w.crew == nil && hungUp(cause) && p != nil && p.endedWithin(exitNotice) && p.killed():
 		failure.Status = outOfMemory
 		fallthrough
 	default:

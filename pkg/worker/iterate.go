@@ -14,71 +14,82 @@ import (
 // one step, and hands what comes of it to them (SCH §12, WRK §7). The worker has
 // had the parameters of the first ones, as many as known says. A job that is not
 // done afterwards, and whose client has not gone, goes on in the next iteration.
-// ended are the sequences that the model has ended.
+// ended is told of the sequences that the model has ended, before the answers
+// that say so are handed on: who has got one may begin the sequence anew.
 //
-// After an error the incarnation must be stopped: with Unsent the jobs were not
-// touched, otherwise each of them was answered.
-func (w *Worker) Iterate(jobs []*job.Job, known int) (ended []string, err error) {
+// After an error the incarnation must be stopped, and each job was answered; with
+// Unsent the new ones were not touched, because any worker can begin them.
+func (w *Worker) Iterate(jobs []*job.Job, known int, ended func(sequences []string)) error {
 	if w.conn == nil {
-		return nil, fmt.Errorf("%w: worker is not started", errUnsent)
+		return fmt.Errorf("%w: worker is not started", errUnsent)
 	}
 	began := time.Now()
 	w.flushing(jobs[0].Kind.String(), len(jobs))
-	if err := w.conn.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
-		if Unsent(err) {
-			return nil, err
+	if err := w.send(jobs, known, w.cfg.Settings.Timeouts.Response); err != nil {
+		if !Unsent(err) {
+			return w.broken(jobs, err)
 		}
-		return nil, w.broken(jobs, err)
+		if known > 0 {
+			_ = w.broken(jobs[:known], err) // told to their clients
+		}
+		return err
 	}
 	asked := time.Now()
 	r, err := w.conn.receive()
 	if err != nil {
-		return nil, w.broken(jobs, err)
+		return w.broken(jobs, err)
 	}
 	waited := time.Since(asked)
 	w.answered(waited)
-	ended, err = w.deliverStep(jobs, known, r)
-	if err != nil {
-		return nil, w.broken(jobs, err)
+	if ids := w.sequenceEnds(r); len(ids) > 0 {
+		ended(ids)
+	}
+	if err := w.deliverStep(jobs, known, r); err != nil {
+		return w.broken(jobs, err)
 	}
 	w.conn.forget()
 	w.cfg.Metrics.WorkerThreadTime(time.Since(began) - waited)
-	return ended, nil
+	return nil
 }
 
 // deliverStep hands the items of an iteration to their jobs. A failure is that
-// of all of them; the worker goes on.
-func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (ended []string, err error) {
+// of all of them; the worker goes on. It does not when there are not as many items
+// as jobs: what comes next might be the answer to this iteration still.
+func (w *Worker) deliverStep(jobs []*job.Job, known int, r wire.Response) (err error) {
 	if r.Code != 200 {
 		failure := w.batchFailure(r)
 		for _, j := range jobs {
 			j.Fail(failure)
 		}
-		return nil, nil
+		return nil
 	}
 	answered := make([]bool, len(jobs))
 	for i := range r.Items {
 		item := &r.Items[i]
 		at := find(jobs, item.RequestID, i)
 		if at < 0 {
-			return nil, unexpected(item)
+			return unexpected(item)
 		}
 		answered[at] = true
-		ended = append(ended, w.sequenceEnds(item)...)
 		streamed := at < known
-		w.deliverItem(jobs[at], item, goesOn(item), &streamed)
+		w.deliverItem(jobs[at], item, goesOn(jobs[at], item), &streamed)
 	}
 	for at, j := range jobs {
 		if !answered[at] {
 			j.Fail(mismatched())
+			err = fmt.Errorf("%w: no item for %s: the answers are out of step", wire.ErrProtocol, j.ID)
 		}
 	}
-	return ended, nil
+	return err
 }
 
 // goesOn reports whether a job has another iteration before it: unlike with
-// streams, every value but false says so (WRK §7).
-func goesOn(i *wire.Item) bool {
+// streams, every value but false says so (WRK §7). Describe jobs have one only: a
+// criterion of the requests before may still be there.
+func goesOn(j *job.Job, i *wire.Item) bool {
+	if j.Kind == job.Describe {
+		return false
+	}
 	for _, h := range i.Headers {
 		if h.Name == wire.StreamNext {
 			return h.Value != "false"
@@ -87,17 +98,26 @@ func goesOn(i *wire.Item) bool {
 	return false
 }
 
-// sequenceEnds returns the ids of the sequences that an item ends (SCH §13.4).
-func (w *Worker) sequenceEnds(i *wire.Item) (ids []string) {
-	if w.cfg.SequenceEnd == "" {
+// sequenceEnds returns the ids of the sequences that an answer ends (SCH §13.4).
+func (w *Worker) sequenceEnds(r wire.Response) (ids []string) {
+	if w.cfg.SequenceEnd == "" || r.Code != 200 {
 		return nil
 	}
-	for _, h := range i.Headers {
-		if !strings.EqualFold(h.Name, w.cfg.SequenceEnd) {
-			continue
+	for i := range r.Items {
+		for _, h := range r.Items[i].Headers {
+			if strings.EqualFold(h.Name, w.cfg.SequenceEnd) {
+				ids = appendIDs(ids, h.Value)
+			}
 		}
-		for id := range strings.SplitSeq(h.Value, ";") {
-			ids = append(ids, strings.TrimSpace(id))
+	}
+	return ids
+}
+
+// appendIDs adds what a list with semicolons names.
+func appendIDs(ids []string, list string) []string {
+	for id := range strings.SplitSeq(list, ";") {
+		if id = strings.TrimSpace(id); id != "" {
+			ids = append(ids, id)
 		}
 	}
 	return ids

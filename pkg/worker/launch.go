@@ -18,6 +18,7 @@ type Launch struct {
 	MetricsConfig string // path of metrics.yaml
 	MetricsJSON   string // what that file says, as JSON; empty: workers read it themselves
 	SocketDir     string // private directory of the worker sockets
+	LogDir        string // directory of the logs, absolute
 	Debug         bool   // no process is started: somebody has, and it listens at the worker's address
 	TCP           bool   // TCP on 127.0.0.1 instead of unix sockets
 
@@ -33,7 +34,7 @@ type Launch struct {
 	LimitPixels  bool   // limit_max_image_pixels
 }
 
-// address returns where the worker with this port listens.
+// address returns where the worker, or the rank, with this port listens.
 func (l Launch) address(port int) (network, address string) {
 	if l.TCP {
 		return "tcp", "127.0.0.1:" + strconv.Itoa(port)
@@ -41,7 +42,7 @@ func (l Launch) address(port int) (network, address string) {
 	return "unix", filepath.Join(l.SocketDir, ".ts.sock."+strconv.Itoa(port))
 }
 
-// command returns the argument list of a worker (WRK §9.1, §9.6).
+// command returns the argument list of a worker (WRK §9.1, §9.4, §9.6).
 func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, error) {
 	if a.Runtime == model.LSP {
 		return l.cppCommand(port, a)
@@ -53,7 +54,13 @@ func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, 
 	if err != nil {
 		return nil, err
 	}
-	args := []string{python, filepath.Join(l.Home, "ts", "model_service_worker.py")}
+	args := []string{python}
+	if s.Devices.Ranks() > 0 {
+		if args, err = l.torchrun(python, port, a, s.Devices); err != nil {
+			return nil, err
+		}
+	}
+	args = append(args, filepath.Join(l.Home, "ts", "model_service_worker.py"))
 	args = append(args, l.socketFlags(port, "--sock-type", "--sock-name")...)
 	args = append(args, "--metrics-config", l.MetricsConfig)
 	if s.Async {

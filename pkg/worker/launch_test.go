@@ -83,6 +83,72 @@ func TestCommand(t *testing.T) {
 	})
 }
 
+func TestCommandOfRanks(t *testing.T) {
+	a := archive(t)
+	python := filepath.Join(t.TempDir(), "python")
+	touch(t, filepath.Join(filepath.Dir(python), "torchrun"))
+	l := launch
+	l.Python, l.LogDir = python, "/var/logs"
+	command := func(t *testing.T, l Launch, d model.Devices) string {
+		t.Helper()
+		args, err := l.command(29500, a, model.Settings{Devices: d})
+		require.NoError(t, err)
+		return strings.Join(args, " ")
+	}
+	torchrun := filepath.Join(filepath.Dir(python), "torchrun")
+	const rest = " /home/ts/ts/model_service_worker.py --sock-type unix --sock-name /run/ts/.ts.sock.29500 --metrics-config /etc/metrics.yaml"
+	t.Run("WRK-046 without a torchrun mapping", func(t *testing.T) {
+		for _, kind := range []string{"pp", "tp", "pptp"} {
+			assert.Equal(t, torchrun+" --nnodes 1 --nproc-per-node 4 --log-dir /var/logs/torchelastic_ts --rdzv-backend c10d"+
+				" --rdzv-endpoint localhost:0 --rdzv-id m_29500 --max-restarts 1"+rest, command(t, l, model.Devices{Parallel: kind, Level: 4}))
+		}
+	})
+	t.Run("WRK-046 every key of the mapping", func(t *testing.T) {
+		assert.Equal(t, torchrun+" --nnodes 2 --nproc-per-node 4 --log-dir /var/logs/torchelastic_ts --rdzv-backend etcd"+
+			" --rdzv-endpoint h:1 --rdzv-id m_29500 --rdzv-conf a=b --monitor-interval 3 --node-rank 0 --max-restarts 1"+rest,
+			command(t, l, model.Devices{Parallel: "tp", Level: 4, Torchrun: model.Torchrun{
+				Given: true, Nodes: 2, ProcsPerNode: 4, RdzvBackend: "etcd", RdzvEndpoint: "h:1", RdzvConf: "a=b", MonitorInterval: 3,
+			}}))
+	})
+	t.Run("a store of its own only where nobody else looks for it", func(t *testing.T) {
+		for want, torchrun := range map[string]model.Torchrun{
+			" --rdzv-backend c10d --rdzv-endpoint localhost:0 --": {Nodes: 1, RdzvBackend: "c10d", NodeRank: -1},
+			" --rdzv-backend c10d --rdzv-id":                      {Nodes: 2, RdzvBackend: "c10d", NodeRank: -1},
+			" --rdzv-backend static --rdzv-id":                    {Nodes: 1, RdzvBackend: "static", NodeRank: -1},
+		} {
+			assert.Contains(t, command(t, l, model.Devices{Parallel: "tp", Level: 4, Torchrun: torchrun}), want)
+		}
+	})
+	t.Run("SCH-067 SCH-068 custom, and a level without a type, start no torchrun", func(t *testing.T) {
+		for _, d := range []model.Devices{{Parallel: "custom", Level: 2}, {Parallel: "tp"}} {
+			assert.Equal(t, python+rest, command(t, l, d))
+		}
+	})
+	t.Run("WRK-046 the environment", func(t *testing.T) {
+		assert.Equal(t, []string{"LOGLEVEL=INFO", "OMP_NUM_THREADS=1"}, torchrunEnv(model.Torchrun{}))
+		assert.Equal(t, []string{"LOGLEVEL=INFO", "OMP_NUM_THREADS=8"}, torchrunEnv(model.Torchrun{OMPThreads: 8}))
+	})
+}
+
+//nolint:paralleltest // it changes the environment
+func TestFindTorchrun(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	_, err := findTorchrun("/opt/python/bin/python")
+	require.ErrorContains(t, err, "no torchrun, which comes with PyTorch, beside /opt/python/bin/python or on the PATH: install torch")
+	touch(t, filepath.Join(dir, "torchrun"))
+	for _, python := range []string{"/opt/python/bin/python", "python3"} {
+		found, err := findTorchrun(python)
+		require.NoError(t, err)
+		assert.Equal(t, filepath.Join(dir, "torchrun"), found)
+	}
+	other := t.TempDir()
+	touch(t, filepath.Join(other, "torchrun"))
+	found, err := findTorchrun(filepath.Join(other, "python"))
+	require.NoError(t, err)
+	assert.Equal(t, filepath.Join(other, "torchrun"), found)
+}
+
 func TestCommandOfCPPWorkers(t *testing.T) {
 	a := archive(t)
 	a.Runtime = model.LSP

@@ -29,6 +29,7 @@ const readyMark = "Torch worker started"
 type output struct {
 	ready  func()            // a rank says that it listens
 	metric func(line string) // a metric line, prefix removed
+	ranks  int               // whose output it is; 0: one process'
 
 	mu   sync.Mutex // Protects fields below
 	pid  int        // as the worker says; 0: not yet
@@ -71,7 +72,7 @@ const (
 	levelMark  = "INFO > "
 )
 
-// What is kept for the error of a failed start: lines, and bytes of each.
+// What is kept for the error of a failed start: lines per rank, and bytes of each.
 const (
 	tailLines = 40
 	tailWidth = 1000
@@ -86,7 +87,7 @@ func (o *output) notice(line string) {
 	if pid, ok := pidText(line); ok {
 		o.pid = pid
 	}
-	if len(o.tail) == tailLines {
+	if len(o.tail) == tailLines*max(o.ranks, 1) {
 		o.tail = append(o.tail[:0], o.tail[1:]...)
 	}
 	if len(line) > tailWidth {
@@ -98,7 +99,8 @@ func (o *output) notice(line string) {
 // deathNotice is the line with which a Python worker ends, after the cause.
 const deathNotice = "Backend worker process died."
 
-// lastWords returns the last traceback of the output, or its last lines.
+// lastWords returns the last traceback of the output, or its last lines. Of ranks
+// it returns the first one: when one has failed the others fail, too.
 func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -106,7 +108,9 @@ func (o *output) lastWords() string {
 	for i, line := range slices.Backward(o.tail) {
 		if strings.HasPrefix(line, "Traceback ") {
 			from = i
-			break
+			if o.ranks == 0 {
+				break
+			}
 		}
 	}
 	words := o.tail[from:]

@@ -134,6 +134,13 @@ func TestLastWords(t *testing.T) {
 		o, _, _, _ := reads("a\nTraceback (most recent call last):\nfirst\nTraceback (most recent call last):\nsecond\nKeyError\n")
 		assert.Equal(t, "Traceback (most recent call last):\nsecond\nKeyError", o.lastWords())
 	})
+	t.Run("of ranks the first traceback, to the end of the first rank", func(t *testing.T) {
+		o, _, _, _ := reads("")
+		o.ranks = 2
+		o.read(strings.NewReader("a\nTraceback (most recent call last):\nfirst\nTraceback (most recent call last):\nsecond\nKeyError\n"+
+			deathNotice+"\nTraceback (most recent call last):\nbroken pipe\n"+deathNotice+"\n"), zerolog.Nop(), zerolog.InfoLevel)
+		assert.Equal(t, "Traceback (most recent call last):\nfirst\nTraceback (most recent call last):\nsecond\nKeyError", o.lastWords())
+	})
 	t.Run("else the last lines", func(t *testing.T) {
 		o, _, _, _ := reads("1\n2\n3\n4\n5\n6\n7\n")
 		assert.Equal(t, "3\n4\n5\n6\n7", o.lastWords())

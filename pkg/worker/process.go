@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,18 +20,24 @@ import (
 type process struct {
 	cmd    *exec.Cmd
 	out    *output
-	ranks  int           // started markers to wait for
+	ranks  int           // processes that torchrun starts; 0: it is the worker itself
+	tag    string        // variable of the ranks, and of what they start; empty: none
 	marked chan struct{} // one token per started marker
 	exited chan struct{} // closed when the process has ended
 	done   chan struct{} // closed when its output was read, too
 }
 
+// tagVariable is the variable by which the processes below torchrun are known: it
+// makes sessions of its ranks, so that they are in nobody's group, and when it is
+// killed they are nobody's children.
+const tagVariable = "TORCHSERVE_RANK_OF"
+
 // drainTime bounds the reading of output after the process has ended: a
 // grandchild may hold the pipe open.
 const drainTime = 2 * time.Second
 
-// spawn starts args in its own process group with cwd dir. log makes the logger
-// of one of its streams ("stdout", "stderr").
+// spawn starts args in its own process group with cwd dir. ranks is the number of
+// processes that torchrun starts, if that is what args do, else 0.
 func spawn(args []string, dir string, env []string, ranks int, streams streamLog) (*process, error) {
 	//nolint:noctx // the command is the operator's; its end is the stop ladder's business
 	cmd := exec.Command(args[0], args[1:]...)
@@ -40,11 +47,15 @@ func spawn(args []string, dir string, env []string, ranks int, streams streamLog
 	p := &process{
 		cmd:    cmd,
 		ranks:  ranks,
-		marked: make(chan struct{}, ranks), // the readers must not wait for the starter
+		marked: make(chan struct{}, max(ranks, 1)), // the readers must not wait for the starter
 		exited: make(chan struct{}),
 		done:   make(chan struct{}),
 	}
-	p.out = &output{ready: p.mark, metric: streams.metric}
+	if ranks > 0 {
+		p.tag = tagVariable + "=" + rand.Text()
+		cmd.Env = append(cmd.Env, p.tag)
+	}
+	p.out = &output{ready: p.mark, metric: streams.metric, ranks: ranks}
 	stdout, stderr, err := p.pipes()
 	if err != nil {
 		return nil, err
@@ -107,8 +118,11 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	readers.Go(func() { read(stderr, "stderr", streams.stderr, zerolog.WarnLevel) })
 	_ = p.cmd.Wait() // the status is in ProcessState
 	// What it left behind in its group goes with it, before the number of the
-	// group can belong to somebody else.
+	// group can belong to somebody else. The ranks have groups of their own.
 	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	if p.tag != "" {
+		killTagged(p.tag)
+	}
 	close(p.exited)
 	deadline := time.Now().Add(drainTime)
 	_ = stdout.SetReadDeadline(deadline) // fails only when it was closed already
@@ -140,7 +154,7 @@ const (
 func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
-	for range p.ranks {
+	for range max(p.ranks, 1) {
 		select {
 		case <-p.marked:
 		case <-p.exited:
@@ -158,10 +172,10 @@ func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// pid returns the process id: the one that the worker printed, else the one
-// that was spawned.
+// pid returns the process id: the one that a rank printed, else the one that was
+// spawned.
 func (p *process) pid() int {
-	if pid := p.out.processID(); pid != 0 && p.ranks > 1 {
+	if pid := p.out.processID(); pid != 0 && p.ranks > 0 {
 		return pid
 	}
 	return p.cmd.Process.Pid

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -76,8 +77,14 @@ func (w *Worker) spawn() error {
 		return err
 	}
 	w.cycle.Debug().Msg("Worker cmdline: " + cmdline(args))
-	env := w.cfg.Launch.environ(w.cfg.Archive, w.cfg.Env...)
-	p, err := spawn(args, w.cfg.Archive.Dir, env, 1, streamLog{
+	devices := w.cfg.Settings.Devices
+	var extra []string
+	ranks := devices.Ranks()
+	if ranks > 0 {
+		extra = torchrunEnv(devices.Torchrun)
+	}
+	env := w.cfg.Launch.environ(w.cfg.Archive, append(extra, w.cfg.Env...)...)
+	p, err := spawn(args, w.cfg.Archive.Dir, env, ranks, streamLog{
 		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
 		stderr: w.cfg.Log(LogModel, w.name+"-stderr"),
 		ended: func(stream string) {
@@ -101,19 +108,26 @@ func (w *Worker) metric(text string) {
 	w.cfg.Metrics.Line(text)
 }
 
+// connect connects to every rank.
 func (w *Worker) connect(ctx context.Context) error {
-	network, address := w.cfg.Launch.address(w.cfg.Port)
-	shown := address
-	if network == "tcp" {
-		shown = "/" + address
-	}
-	w.log.Info().Msg("Connecting to: " + shown)
 	limited, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
-	c, err := dial(limited, network, address, w.cfg.MaxResponse)
+	first, err := w.dial(limited, 0)
+	var others *crew
+	if ranks := w.cfg.Settings.Devices.Ranks(); err == nil && ranks > 1 {
+		others = &crew{conns: make([]*conn, 0, ranks-1)}
+		for rank := 1; rank < ranks && err == nil; rank++ {
+			var c *conn
+			if c, err = w.dial(limited, rank); err == nil {
+				others.conns = append(others.conns, c)
+			}
+		}
+	}
+	if first != nil {
+		w.connected(first, others)
+	}
 	switch {
 	case err == nil:
-		w.connected(c)
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -122,6 +136,16 @@ func (w *Worker) connect(ctx context.Context) error {
 	default:
 		return fault.Wrap(fault.Worker, errConnect, err)
 	}
+}
+
+func (w *Worker) dial(ctx context.Context, rank int) (*conn, error) {
+	network, address := w.cfg.Launch.address(w.cfg.Port + rank)
+	shown := address
+	if network == "tcp" {
+		shown = "/" + address
+	}
+	w.log.Info().Msg("Connecting to: " + shown)
+	return dial(ctx, network, address, w.cfg.MaxResponse)
 }
 
 func (w *Worker) load(ctx context.Context) error {
@@ -136,19 +160,57 @@ func (w *Worker) load(ctx context.Context) error {
 	case r.Code != 200:
 		w.move(Failed)
 		return &fault.Error{Kind: fault.Worker, Status: errorCode(r.Code), Message: r.Message}
-	default:
-		w.move(ModelLoaded)
-		return nil
 	}
+	if err := w.watch(); err != nil {
+		return fault.Wrap(fault.Worker, "Worker died.", err)
+	}
+	w.move(ModelLoaded)
+	return nil
 }
 
-func (w *Worker) exchangeLoad(ctx context.Context) (wire.Response, error) {
+// exchangeLoad has every rank load the model. The answer is that of the first rank
+// that failed, else any (SCH-D7).
+func (w *Worker) exchangeLoad(ctx context.Context) (r wire.Response, err error) {
+	all := w.all()
+	hangUp := func() {
+		for _, c := range all {
+			c.close()
+		}
+	}
 	// A blocked read has no other way to notice the end of ctx.
-	defer context.AfterFunc(ctx, w.conn.close)()
+	defer context.AfterFunc(ctx, hangUp)()
+	if err := w.sendLoad(all); err != nil {
+		return wire.Response{}, err
+	}
+	type answer struct {
+		r   wire.Response
+		err error
+	}
+	answers := make(chan answer, len(all)) // one per rank: nobody waits to say it
+	var readers sync.WaitGroup
+	for _, c := range all {
+		readers.Go(func() {
+			r, err := c.receive()
+			answers <- answer{r, err}
+		})
+	}
+	for range all {
+		a := <-answers
+		if r, err = a.r, a.err; err != nil || r.Code != 200 {
+			hangUp() // the others may wait for this one
+			break
+		}
+	}
+	readers.Wait()
+	return r, err
+}
+
+// sendLoad sends the load command to the ranks.
+func (w *Worker) sendLoad(ranks []*conn) error {
 	began := time.Now()
 	a := w.cfg.Archive
 	w.flushing("LOAD", 1)
-	if err := w.conn.sendLoad(wire.Load{
+	l := wire.Load{
 		ModelName:           string(a.Name),
 		ModelPath:           a.Dir,
 		BatchSize:           w.cfg.Settings.Batching.Size,
@@ -156,13 +218,14 @@ func (w *Worker) exchangeLoad(ctx context.Context) (wire.Response, error) {
 		GPU:                 w.cfg.GPU,
 		Envelope:            a.Envelope,
 		LimitMaxImagePixels: w.cfg.Launch.LimitPixels,
-	}, w.cfg.Settings.Timeouts.Startup); err != nil {
-		return wire.Response{}, err
 	}
-	asked := time.Now()
-	r, err := w.conn.receive()
-	w.cfg.Metrics.WorkerThreadTime(asked.Sub(began))
-	return r, err
+	for _, c := range ranks {
+		if err := c.sendLoad(l, w.cfg.Settings.Timeouts.Startup); err != nil {
+			return err
+		}
+	}
+	w.cfg.Metrics.WorkerThreadTime(time.Since(began))
+	return nil
 }
 
 // startFailure turns the error of a start into what callers and clients see,

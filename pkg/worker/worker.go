@@ -85,8 +85,10 @@ type Worker struct {
 	ahead    *job.Job // first of the batch that was sent ahead; nil: none
 	aheadErr error    // why that failed
 
-	mu        sync.Mutex // Protects fields below; conn is written by the slot's goroutine only
-	conn      *conn
+	mu        sync.Mutex // Protects fields below; conn and crew are written by the slot's goroutine only
+	conn      *conn      // to the only process, or the first rank
+	crew      *crew      // the other ranks; nil: none
+	lost      error      // which of them went away first; nil: none did
 	proc      *process
 	attached  chan struct{} // of an incarnation without a process of ours; nil: none
 	verdict   *fault.Error  // of Interrupt, for the jobs of this incarnation; nil: none
@@ -145,13 +147,14 @@ func (w *Worker) detach() bool {
 // connection, and is safe for concurrent use.
 func (w *Worker) Interrupt(reason *fault.Error) {
 	w.mu.Lock()
-	c := w.conn
+	c, crew := w.conn, w.crew
 	if c != nil {
 		w.verdict = reason
 	}
 	w.mu.Unlock()
 	if c != nil {
 		c.close()
+		crew.close()
 	}
 }
 
@@ -180,20 +183,19 @@ func (w *Worker) Stop(ctx context.Context) error {
 // Retire marks the worker as stopped for good.
 func (w *Worker) Retire() { w.move(ScaledDown) }
 
-// end closes the connection, ends the process as told and removes the socket.
+// end closes the connections, ends the process as told and removes the sockets.
 func (w *Worker) end(stop func(*process) error) error {
 	if w.conn != nil {
 		w.conn.close()
-		w.connected(nil)
+		w.crew.disband()
+		w.connected(nil, nil)
 	}
 	p := w.process()
 	if w.detach() || p == nil {
 		return nil
 	}
 	err := stop(p)
-	if network, path := w.cfg.Launch.address(w.cfg.Port); network == "unix" {
-		removeSocket(path)
-	}
+	w.removeSockets()
 	w.spawned(nil)
 	return err
 }
@@ -231,9 +233,9 @@ func (w *Worker) spawned(p *process) {
 	w.mu.Unlock()
 }
 
-func (w *Worker) connected(c *conn) {
+func (w *Worker) connected(c *conn, others *crew) {
 	w.mu.Lock()
-	w.conn, w.verdict = c, nil
+	w.conn, w.crew, w.lost, w.verdict = c, others, nil, nil
 	w.mu.Unlock()
 }
 

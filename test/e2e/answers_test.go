@@ -112,19 +112,21 @@ func TestBatchAnswers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	l.model(t, "pair", "batch_size=2&max_batch_delay=20000")
-	t.Run("INF-092 SCH-007 PYB-026 each request has its own status, headers and body", func(t *testing.T) {
+	t.Run("INF-092 SCH-007 PYB-052 PYB-053 each request has its own status, headers and body", func(t *testing.T) {
 		t.Parallel()
 		one := l.begin(t, e2etest.Call{
 			Method: http.MethodPost, To: e2etest.Inference, Path: path("pair", "headers"), Body: `{"content-type": "text/x-one", "x-one": "1"}`,
 			Header: map[string]string{"Content-Type": "application/json"},
 		})
-		two := l.beginAsk(t, "pair", "status/202", "")
+		two := l.beginAsk(t, "pair", "status/404", "")
 		first, second := one.answer(), two.answer()
 		assert.Equal(t, "with headers", first.Body)
 		assert.Equal(t, "text/x-one", first.Header.Get("Content-Type"))
 		assert.Equal(t, http.StatusOK, first.Status)
 		assert.Equal(t, "with status", second.Body)
-		assert.Equal(t, http.StatusAccepted, second.Status)
+		assert.False(t, first.Close)
+		assert.Equal(t, http.StatusNotFound, second.Status)
+		assert.True(t, second.Close)
 		assert.NotContains(t, second.Header, "X-One")
 	})
 	t.Run("INF-108 predictions and explanations do not share one", func(t *testing.T) {
@@ -249,7 +251,7 @@ func TestStreams(t *testing.T) {
 		assert.Empty(t, c.chunk())
 	})
 	for name, end := range map[string]string{"raises": "fail", "dies": "die"} {
-		t.Run("INF-104 a handler that "+name+" in the middle breaks the connection", func(t *testing.T) {
+		t.Run("INF-104 PYB-089 a handler that "+name+" in the middle breaks the connection", func(t *testing.T) {
 			t.Parallel()
 			c := l.conversation(t, post(path("fragile", "stream/one/"+end), ""))
 			c.head()

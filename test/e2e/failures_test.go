@@ -30,9 +30,9 @@ func TestHandlerFailures(t *testing.T) {
 		id, message string
 		status      int
 	}{
-		"fail/prediction":     {"INF-114 WRK-023", "refused by the model", 500},
+		"fail/prediction":     {"INF-114 WRK-023 PYB-047", "refused by the model", 500},
 		"fail/prediction/422": {"INF-113 WRK-023", "refused by the model", 422},
-		"fail/prediction/404": {"INF-113 WRK-023", "refused by the model", 404},
+		"fail/prediction/404": {"INF-113 WRK-023 PYB-047", "refused by the model", 404},
 		"fail/prediction/413": {"INF-114", "refused by the model", 507},
 		"fail/prediction/200": {"INF-113", "refused by the model", 500},
 		"fail/prediction/999": {"INF-113", "refused by the model", 500},
@@ -56,7 +56,7 @@ func TestHandlerFailures(t *testing.T) {
 			assert.Equal(t, "alive", l.In(t).ask("echo", "alive").Body)
 		})
 	}
-	t.Run("INF-113 SCH-012 the whole batch fails", func(t *testing.T) {
+	t.Run("INF-113 SCH-012 PYB-047 the whole batch fails", func(t *testing.T) {
 		t.Parallel()
 		l.model(t, "pair", "batch_size=2&max_batch_delay=20000")
 		one, two := l.beginAsk(t, "pair", "fail/prediction/422", ""), l.beginAsk(t, "pair", "fail/prediction/422", "")
@@ -66,8 +66,7 @@ func TestHandlerFailures(t *testing.T) {
 	})
 	t.Run("INF-112 SCH-002 requests to a model that loads are answered later", func(t *testing.T) {
 		t.Parallel()
-		waiting := e2etest.Archive{Name: "waiting", Handler: strings.ReplaceAll(labHandler, "    if data is None:\n        return None\n",
-			"    if data is None:\n        return wait_at(\"loading\")\n")}
+		waiting := e2etest.Archive{Name: "waiting", Handler: loadingAt("loading")}
 		reply := l.In(t).Manage(http.MethodPost, "/models?initial_workers=1&synchronous=false&url="+waiting.Write(t, l.Store))
 		require.Equal(t, http.StatusAccepted, reply.Status, "%s", reply.Body)
 		p := l.beginAsk(t, "waiting", "echo", "later")
@@ -88,11 +87,13 @@ func TestDeath(t *testing.T) {
 		id     string
 		status int
 	}{
-		"exit/1":   {"INF-118 SCH-015 WRK-065", 500},
-		"exit/0":   {"INF-118 SCH-015 WRK-065", 500},
-		"exit/137": {"INF-118 SCH-015 WRK-065", 507},
-		"kill":     {"INF-118 SCH-015 WRK-065", 507},
-		"sleep":    {"INF-119 SCH-013", 500},
+		"exit/1":         {"INF-118 SCH-015 WRK-065", 500},
+		"exit/0":         {"INF-118 SCH-015 WRK-065", 500},
+		"exit/137":       {"INF-118 SCH-015 WRK-065", 507},
+		"kill":           {"INF-118 SCH-015 WRK-065", 507},
+		"sleep":          {"INF-119 SCH-013", 500},
+		"fail/exit":      {"PYB-051", 500},
+		"fail/interrupt": {"PYB-051", 500},
 	} {
 		t.Run(c.id+" "+verb, func(t *testing.T) {
 			t.Parallel()
@@ -106,6 +107,20 @@ func TestDeath(t *testing.T) {
 			assert.Equal(t, before.ID, after.ID, "SCH-035")
 			assert.NotEqual(t, before.PID, after.PID)
 			assert.False(t, e2etest.Alive(before.PID))
+		})
+	}
+	for _, way := range []string{"die", "exit"} {
+		t.Run("PYB-051 SCH-015 a request that waits while the worker ends: "+way, func(t *testing.T) {
+			t.Parallel()
+			model := "waiting-" + way
+			l.model(t, model, "")
+			last := l.beginAsk(t, model, "stream/at/"+model+"/"+way, "")
+			l.awaitHeld(t, model)
+			waiting := l.beginAsk(t, model, "echo", "served")
+			l.awaitQueued(t, model, 1)
+			l.open(t, model)
+			assertFailure(t, last.answer(), 500, "InternalServerException", "Worker died.")
+			assert.Equal(t, "served", waiting.answer().Body)
 		})
 	}
 	t.Run("INF-131 SCH-017 SCH-018 SCH-020 SCH-021 SCH-022 a worker that is not started again", func(t *testing.T) {

@@ -12,11 +12,14 @@ import (
 
 // seen is what the handler of the lab saw of a request.
 type seen struct {
-	Inputs  map[string]input
-	Headers map[string]any
-	ID      string
-	Size    int
-	Count   int
+	Inputs   map[string]input
+	Headers  map[string]any
+	ID       string
+	Early    map[string]any
+	Size     int
+	Count    int
+	Answer   []any
+	Sequence []any
 }
 
 type input struct {
@@ -69,23 +72,23 @@ func TestInputs(t *testing.T) {
 		contentType, body string
 		want              map[string]input
 	}{
-		"INF-060 PYB-010 JSON":                          {"application/json", `{"a":1}`, body(input{"dict", object})},
-		"INF-061 WRK-010 JSON with a charset":           {"application/json; charset=utf-8", `[1,"ü"]`, body(input{"list", []any{1.0, "ü"}})},
-		"INF-062 PYB-012 invalid JSON":                  {"application/json", `{"a":`, body(raw(`{"a":`))},
-		"INF-064 text":                                  {"text/plain; charset=utf-8", "Grüße", body(input{"str", "Grüße"})},
-		"INF-064 text that is not UTF-8":                {"text/csv", "\xff", body(raw("\u00ff"))},
-		"INF-063 no content type":                       {"", "\x00\x01\xfe", body(raw("\x00\x01\u00fe"))},
-		"INF-063 nothing":                               {"", "", body(raw(""))},
-		"an image":                                      {"image/jpeg", "\xff\xd8", body(raw("\u00ff\u00d8"))},
-		"INF-071 WRK-011 a form":                        {"application/x-www-form-urlencoded", "a%20b=%C3%BC+x&c=1&c=2", map[string]input{"a b": raw("\u00c3\u00bc x"), "c": raw("2")}},
-		"INF-072 what curl -d sends":                    {"application/x-www-form-urlencoded", `{"a": 1}`, body(raw(`{"a": 1}`))},
-		"INF-067 INF-068 INF-069 WRK-011 WRK-014 parts": {"multipart/form-data; boundary=b", parts, manyParts},
-		"INF-069 parts with a quoted boundary":          {`multipart/form-data; charset=utf-8; boundary="b"`, parts, manyParts},
-		"INF-070 parts without a boundary":              {"multipart/form-data", "--b", body(raw("--b"))},
-		"INF-070 multipart/mixed":                       {"multipart/mixed; boundary=b", "--b", body(raw("--b"))},
-		"a part that ends before its end":               {"multipart/form-data; boundary=b", "--b\r\nContent-Disp", body(raw("--b\r\nContent-Disp"))},
-		"INF-054 INF-073 a part without a name":         {"multipart/form-data; boundary=b", part("x=y", "", "1") + "--b--", nil},
-		"INF-054 INF-073 a malformed escape":            {"application/x-www-form-urlencoded", "a=%zz", nil},
+		"INF-060 PYB-021 JSON":                                  {"application/json", `{"a":1}`, body(input{"dict", object})},
+		"INF-061 WRK-010 PYB-021 JSON with a charset":           {"application/json; charset=utf-8", `[1,"ü"]`, body(input{"list", []any{1.0, "ü"}})},
+		"INF-062 PYB-022 invalid JSON":                          {"application/json", `{"a":`, body(raw(`{"a":`))},
+		"INF-064 PYB-023 text":                                  {"text/plain; charset=utf-8", "Grüße", body(input{"str", "Grüße"})},
+		"INF-064 PYB-023 text that is not UTF-8":                {"text/csv", "\xff", body(raw("\u00ff"))},
+		"INF-063 PYB-024 no content type":                       {"", "\x00\x01\xfe", body(raw("\x00\x01\u00fe"))},
+		"INF-063 nothing":                                       {"", "", body(raw(""))},
+		"an image":                                              {"image/jpeg", "\xff\xd8", body(raw("\u00ff\u00d8"))},
+		"INF-071 WRK-011 PYB-027 a form":                        {"application/x-www-form-urlencoded", "a%20b=%C3%BC+x&c=1&c=2", map[string]input{"a b": raw("\u00c3\u00bc x"), "c": raw("2")}},
+		"INF-072 what curl -d sends":                            {"application/x-www-form-urlencoded", `{"a": 1}`, body(raw(`{"a": 1}`))},
+		"INF-067 INF-068 INF-069 WRK-011 WRK-014 PYB-026 parts": {"multipart/form-data; boundary=b", parts, manyParts},
+		"INF-069 parts with a quoted boundary":                  {`multipart/form-data; charset=utf-8; boundary="b"`, parts, manyParts},
+		"INF-070 parts without a boundary":                      {"multipart/form-data", "--b", body(raw("--b"))},
+		"INF-070 multipart/mixed":                               {"multipart/mixed; boundary=b", "--b", body(raw("--b"))},
+		"a part that ends before its end":                       {"multipart/form-data; boundary=b", "--b\r\nContent-Disp", body(raw("--b\r\nContent-Disp"))},
+		"INF-054 INF-073 a part without a name":                 {"multipart/form-data; boundary=b", part("x=y", "", "1") + "--b--", nil},
+		"INF-054 INF-073 a malformed escape":                    {"application/x-www-form-urlencoded", "a=%zz", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +115,7 @@ func TestInputs(t *testing.T) {
 			" HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n")
 		assert.True(t, strings.HasSuffix(answer, "\r\n\r\nabcde"), "%s", answer)
 	})
-	t.Run("INF-074 WRK-051 decode_input_request=false", func(t *testing.T) {
+	t.Run("INF-074 WRK-051 PYB-025 decode_input_request=false", func(t *testing.T) {
 		t.Parallel()
 		l := newLab(t, e2etest.Properties("decode_input_request=false"))
 		for contentType, text := range map[string]string{"application/json": `{"a":1}`, "text/plain": "x"} {
@@ -135,19 +138,19 @@ func TestRoutes(t *testing.T) {
 		want map[string]input
 		said headers // nil: not said
 	}{
-		"INF-040 INF-042 INF-043 INF-065 WRK-012 predictions":   {"/predictions/seeing?q=1", body, headers{"explain": "False", "url_path": ""}},
-		"INF-032 INF-040 a version and a slash":                 {"/predictions/seeing/1.0/", body, headers{"explain": "False", "url_path": ""}},
-		"INF-042 WRK-013 INF-033 more segments":                 {"/predictions/seeing/1.0/seen/a%2Fb+c", body, headers{"explain": "False", "url_path": "seen/a/b+c"}},
-		"INF-043 INF-065 WRK-012 explanations":                  {"/explanations/seeing/1.0?q=1", body, headers{"explain": "True", "url_path": ""}},
-		"INF-044 INF-065 KServe v1":                             {"/v1/models/seeing:predict?q=1", body, headers{"explain": "False", "url_path": nil}},
-		"INF-044 KServe v1 explain":                             {"/v1/models/seeing:explain", body, headers{"explain": "True", "url_path": nil}},
-		"INF-044 INF-065 KServe v2":                             {"/v2/models/seeing/infer?q=1", body, headers{"explain": "False", "url_path": nil}},
-		"INF-044 KServe v2 explain":                             {"/v2/models/seeing/explain", body, headers{"explain": "True", "url_path": nil}},
-		"INF-048 INF-066 legacy":                                {"/seeing/predict?q=1", queried, headers{"explain": nil, "url_path": nil}},
-		"INF-048 INF-066 legacy with a version":                 {"/seeing/1.0/predict?q=1", queried, headers{"explain": nil, "url_path": nil}},
-		"INF-066 invoke":                                        {"/models/seeing/invoke?q=1", queried, headers{"explain": nil, "url_path": nil}},
-		"INF-066 invocations":                                   {"/invocations?q=1&model_name=seeing", map[string]input{"body": raw("x"), "q": raw("1"), "model_name": raw("seeing")}, headers{"explain": nil}},
-		"INF-066 a parameter of the query with the body's name": {"/seeing/predict?body=q", body, headers{}},
+		"INF-040 INF-042 INF-043 INF-065 WRK-012 PYB-028 PYB-035 PYB-036 predictions": {"/predictions/seeing?q=1", body, headers{"explain": "False", "url_path": ""}},
+		"INF-032 INF-040 a version and a slash":                                       {"/predictions/seeing/1.0/", body, headers{"explain": "False", "url_path": ""}},
+		"INF-042 WRK-013 INF-033 PYB-036 more segments":                               {"/predictions/seeing/1.0/seen/a%2Fb+c", body, headers{"explain": "False", "url_path": "seen/a/b+c"}},
+		"INF-043 INF-065 WRK-012 PYB-028 PYB-035 PYB-036 explanations":                {"/explanations/seeing/1.0?q=1", body, headers{"explain": "True", "url_path": ""}},
+		"INF-044 INF-065 PYB-028 PYB-036 KServe v1":                                   {"/v1/models/seeing:predict?q=1", body, headers{"explain": "False", "url_path": nil}},
+		"INF-044 PYB-035 KServe v1 explain":                                           {"/v1/models/seeing:explain", body, headers{"explain": "True", "url_path": nil}},
+		"INF-044 INF-065 PYB-028 PYB-036 KServe v2":                                   {"/v2/models/seeing/infer?q=1", body, headers{"explain": "False", "url_path": nil}},
+		"INF-044 KServe v2 explain":                                                   {"/v2/models/seeing/explain", body, headers{"explain": "True", "url_path": nil}},
+		"INF-048 INF-066 PYB-028 legacy":                                              {"/seeing/predict?q=1", queried, headers{"explain": nil, "url_path": nil}},
+		"INF-048 INF-066 PYB-028 legacy with a version":                               {"/seeing/1.0/predict?q=1", queried, headers{"explain": nil, "url_path": nil}},
+		"INF-066 PYB-028 invoke":                                                      {"/models/seeing/invoke?q=1", queried, headers{"explain": nil, "url_path": nil}},
+		"INF-066 PYB-028 invocations":                                                 {"/invocations?q=1&model_name=seeing", map[string]input{"body": raw("x"), "q": raw("1"), "model_name": raw("seeing")}, headers{"explain": nil}},
+		"INF-066 a parameter of the query with the body's name":                       {"/seeing/predict?body=q", body, headers{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,26 +218,26 @@ func TestInvocations(t *testing.T) {
 func TestRequestHeaders(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	t.Run("INF-080 INF-081 INF-085 WRK-016 names, repetitions, foreign letters", func(t *testing.T) {
+	t.Run("INF-080 INF-081 INF-085 WRK-016 PYB-034 names, repetitions, foreign letters", func(t *testing.T) {
 		t.Parallel()
 		answer := l.In(t).Raw(e2etest.Inference, "POST "+path("lab", "seen")+" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"+
-			"X-Twice: first\r\nX-Twice: last\r\nx-lower: caf\xe9\r\nContent-Length: 1\r\n\r\nx")
+			"X-Twice: first\r\nX-Twice: last\r\nx-lower: caf\xe9\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 1\r\n\r\nx")
 		_, body, _ := strings.Cut(answer, "\r\n\r\n")
 		var got seen
 		e2etest.Reply{Body: body}.JSON(t, &got)
 		assert.Subset(t, got.Headers, map[string]any{
 			"X-Twice": "last", "X-Lower": "café", "Content-Length": "1", "Host": "h", "Connection": "close",
-			"body": map[string]any{"content-type": ""},
+			"Content-Type": "text/plain; charset=utf-8", "body": map[string]any{"content-type": "text/plain"},
 		})
 	})
-	t.Run("INF-082 the length of a body that is not declared", func(t *testing.T) {
+	t.Run("INF-082 PYB-034 the length of a body that is not declared", func(t *testing.T) {
 		t.Parallel()
 		answer := l.In(t).Raw(e2etest.Inference, "POST "+path("lab", "seen")+
 			" HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
 		assert.Contains(t, answer, `"content-length": "3"`)
 		assert.NotContains(t, strings.ToLower(answer), `"transfer-encoding"`)
 	})
-	t.Run("INF-099 the request id is that of the handler", func(t *testing.T) {
+	t.Run("INF-099 PYB-038 the request id is that of the handler", func(t *testing.T) {
 		t.Parallel()
 		const uuid = "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 		for _, header := range []map[string]string{{}, {"X-Request-Id": "mine-1"}, {"X-Request-Id": strings.Repeat("x", 129)}} {
@@ -249,13 +252,16 @@ func TestRequestHeaders(t *testing.T) {
 			}
 		}
 	})
-	t.Run("INF-083 INF-084 clients do not set the mode of a handler", func(t *testing.T) {
+	t.Run("INF-083 INF-084 PYB-035 PYB-037 clients do not set the mode of a handler", func(t *testing.T) {
 		t.Parallel()
 		header := map[string]string{"explain": "True", "url_path": "kill", "describe": "True"}
 		got := l.look(t, e2etest.Call{Header: header})
 		assert.Equal(t, "False", got.Headers["explain"])
 		assert.Equal(t, "seen", got.Headers["url_path"])
 		assert.NotContains(t, got.Headers, "describe")
+		explained := l.look(t, e2etest.Call{Path: "/explanations/lab/1.0/seen", Header: map[string]string{"explain": "False", "Describe": "True"}})
+		assert.Equal(t, "True", explained.Headers["explain"])
+		assert.NotContains(t, explained.Headers, "Describe")
 		invoked := l.In(t).Do(e2etest.Call{Method: http.MethodPost, To: e2etest.Inference, Path: "/invocations", Header: header, Body: "echoed"})
 		assert.Equal(t, "echoed", invoked.Body, "decided otherwise than in 0.12")
 	})

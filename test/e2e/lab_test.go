@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,6 +45,11 @@ func newLab(t *testing.T, options ...e2etest.Option) lab {
 // labArchive is the archive of the lab's model, with a model-config.yaml.
 func labArchive(config string) e2etest.Archive {
 	return e2etest.Archive{Name: "lab", Handler: labHandler, Config: config}
+}
+
+// loadingAt is the lab's handler, with a gate at which it waits while it is loaded.
+func loadingAt(gate string) string {
+	return strings.ReplaceAll(labHandler, "return loaded(context)", fmt.Sprintf("return wait_at(%q)", gate))
 }
 
 // In returns the lab for use in a sub-test.
@@ -195,7 +201,9 @@ type described struct {
 	Retry         int               `json:"maxRetryTimeoutInSec"`
 	ClientTimeout int               `json:"clientTimeoutInMills"`
 	ParallelLevel int               `json:"parallelLevel"`
+	ParallelType  string            `json:"parallelType"`
 	DeviceType    string            `json:"deviceType"`
+	DeviceIDs     []int             `json:"deviceIds"`
 	JobTicket     bool              `json:"useJobTicket"`
 	AtStartup     bool              `json:"loadedAtStartup"`
 	Workers       []describedWorker `json:"workers"`
@@ -209,6 +217,18 @@ type described struct {
 type describedWorker struct {
 	ID, Status, StartTime string
 	PID                   int
+	GPU                   bool
+	GPUUsage              string
+}
+
+// devices returns what describe says of the devices of a model's workers.
+func (d described) devices() []string {
+	usage := make([]string, 0, len(d.Workers))
+	for _, w := range d.Workers {
+		id, _, _ := strings.Cut(w.GPUUsage, " ")
+		usage = append(usage, id)
+	}
+	return usage
 }
 
 // describe describes the default version of a model, or another one if name goes on

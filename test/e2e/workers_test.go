@@ -21,7 +21,7 @@ func TestWorkerProcess(t *testing.T) {
 		e2etest.Properties("blacklist_env_vars=.*SECRET_K.*|PLAIN_NOT", "limit_max_image_pixels=false", "ipex_enable=true"))
 	w := l.world(t, "lab")
 	home := filepath.Dir(filepath.Dir(w.Argv[0]))
-	t.Run("WRK-045 the command line", func(t *testing.T) {
+	t.Run("WRK-045 MET-012 the command line", func(t *testing.T) {
 		t.Parallel()
 		id := l.describe(t, "lab").Workers[0].ID
 		require.Len(t, w.Argv, 7)
@@ -159,7 +159,7 @@ func TestBatching(t *testing.T) {
 // TestOutput has handlers write to their standard streams.
 func TestOutput(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, e2etest.Properties("metrics_mode=log"))
+	l := newLab(t, e2etest.Properties("metrics_mode=log", "model_metrics_auto_detect=true"))
 	log := func(t *testing.T, file, text string) []string {
 		t.Helper()
 		l.In(t).AwaitLog(file, text)
@@ -205,13 +205,21 @@ func TestOutput(t *testing.T) {
 		assert.True(t, strings.HasSuffix(cut[0], " …[truncated]"))
 		assert.Less(t, len(cut[0]), 1<<20+200)
 	})
-	t.Run("LOG-022 WRK-057 WRK-058 metric lines", func(t *testing.T) {
+	t.Run("LOG-022 WRK-057 WRK-058 MET-039 MET-040 metric lines", func(t *testing.T) {
 		t.Parallel()
 		l.model(t, "measured", "") // in the log of another one, a mark may follow a line without end
-		l.In(t).askOf("measured", "scream", "[METRICS]my_own.Count:7|#Level:Model|#hostname:h,timestamp:1\n[METRICS]nonsense\n")
+		const sample = "%s.Count:7|#Level:Model|#type:COUNTER|#hostname:h,1\n"
+		l.In(t).askOf("measured", "scream", fmt.Sprintf("[METRICS]"+sample+"INFO > [METRICS]"+sample, "Plain", "Marked")+
+			" [METRICS]shifted nonsense\n[METRICS]nonsense\n")
+		l.In(t).askOf("measured", "scream/2", fmt.Sprintf("[METRICS]"+sample, "Wrong"))
 		log(t, "ts_log.log", `Failed to parse metrics line: "[METRICS]nonsense".`)
-		for _, line := range lines(l.In(t).Logs("model_log.log"), "-measured_1.0-stdout ") {
-			assert.NotContains(t, line, "[METRICS]")
+		for _, name := range []string{"Plain", "Marked", "Wrong"} {
+			log(t, "model_metrics.log", " - "+name+".Count:7.0|#Level:Model|#hostname:h")
+		}
+		log(t, "model_log.log", "-measured_1.0-stdout MODEL_LOG -  [METRICS]shifted nonsense")
+		for _, line := range lines(l.In(t).Logs("model_log.log"), "-measured_1.0-") {
+			assert.NotContains(t, line, " - [METRICS]")
+			assert.NotContains(t, line, "INFO > ")
 		}
 	})
 	t.Run("LOG-023 WRK-059 the process id", func(t *testing.T) {

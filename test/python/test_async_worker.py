@@ -157,8 +157,8 @@ def test_WRK_062_the_worker_leaves_with_the_server(gates: frontend.Worker) -> No
 def test_a_handler_that_ends_the_process(gates: frontend.Worker) -> None:
     send(gates, "a block", 1)
     send(gates, "b exit", 2)
-    response = receive(gates)
-    assert (response.code, response.message, response.items[0].request_id) == (500, "Worker died.", "r2")
+    assert gates.peer is not None
+    assert gates.peer.ended()
     assert gates.exit_status() == 3
 
 
@@ -167,6 +167,39 @@ def test_sigterm(gates: frontend.Worker) -> None:
     gates.wait_for("busy")
     gates.process.send_signal(signal.SIGTERM)
     assert gates.exit_status() == 0
+
+
+@pytest.mark.parametrize("command", [b"X", frontend.load_command("m", "/", "handler.py")])
+def test_WRK_033_what_is_no_batch_ends_the_worker(gates: frontend.Worker, command: bytes) -> None:
+    assert gates.peer is not None
+    gates.peer.socket.sendall(command)
+    assert gates.exit_status() == 1
+    assert "ts.wire.ProtocolError: Invalid command: bytearray(b'%s')" % command[:1].decode() in gates.lines
+
+
+@pytest.mark.parametrize(
+    ("initialize", "same"),
+    [
+        ("self.loop = asyncio.new_event_loop(); asyncio.set_event_loop(self.loop)", b"true"),
+        ("self.loop = asyncio.get_event_loop(); asyncio.run(asyncio.sleep(0))", b"true"),
+        ("self.loop = None; asyncio.run(asyncio.sleep(0))", b"false"),
+    ],
+    ids=["a loop of its own", "one that leaves none", "one of which nothing is kept"],
+)
+def test_WRK_069_loops_of_initialize(make_model: MakeModel, start: StartWorker, initialize: str, same: bytes) -> None:
+    source = """
+        import asyncio
+
+        class Handler:
+            def initialize(self, context):
+                %s
+
+            async def handle(self, data, context):
+                return [asyncio.get_running_loop() is self.loop]
+    """
+    worker = start(make_model(source % initialize), extra=["--async"])
+    assert worker.load("handler.py").code == 200, worker.output()
+    assert worker.answer(frontend.body(b"")).body == same
 
 
 @pytest.mark.parametrize("commands", [b"X", b"I" + frontend.END])

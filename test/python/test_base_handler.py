@@ -118,6 +118,25 @@ def test_PYB_065_the_order_of_the_steps() -> None:
     assert handler.explain
 
 
+TORCH_OF_A_HANDLER = """
+    class cuda:
+        is_available = staticmethod(lambda: False)
+
+    class backends:
+        class mps:
+            is_available = staticmethod(lambda: False)
+
+    def device(name):
+        return name
+"""
+NET = """
+    class Net:
+        def to(self, device):
+            pass
+
+        def eval(self):
+            pass
+"""
 FAKE_TORCH = """
     class cuda:
         is_available = staticmethod(lambda: True)
@@ -131,6 +150,40 @@ FAKE_TORCH = """
 def test_PYB_070_a_handler_with_an_initialize_of_its_own(serve: StartWorker) -> None:
     worker = serve("    import torch\n" + SKIPPING, files={"torch.py": FAKE_TORCH})
     worker.wait_for("precision high")
+
+
+def test_PYB_065_subclasses_have_helpers_of_their_own(serve: StartWorker) -> None:
+    worker = serve(
+        """
+        from ts.torch_handler.base_handler import BaseHandler
+
+        class Handler(BaseHandler):
+            def initialize(self, context):
+                super().initialize(context)
+                self._load_model()
+
+            def _load_model(self):
+                self.factor = 3
+
+            def _choose_device(self):
+                raise AssertionError
+
+            def preprocess(self, data):
+                return [row["body"] for row in data]
+
+            def inference(self, data):
+                return self._infer(data)
+
+            def _infer(self, data):
+                return [value * self.factor for value in data]
+
+            def postprocess(self, data):
+                return data
+        """,
+        files={"torch.py": TORCH_OF_A_HANDLER, "net.py": NET},
+        manifest={"model": {"modelFile": "net.py"}},
+    )
+    assert worker.answer(frontend.body(5)).body == b"15"
 
 
 def test_PYB_057_attributes() -> None:
@@ -155,7 +208,9 @@ def test_PYB_057_attributes() -> None:
 
 def test_names_of_the_module_resolve_when_used() -> None:
     module: Any = base_handler
-    assert module.PT2_AVAILABLE is module.PROFILER_AVAILABLE is True
+    assert module.PROFILER_AVAILABLE is True
+    torch_is_here = importlib.util.find_spec("torch") is not None
+    assert module.PT2_AVAILABLE is module.PT230_AVAILABLE is torch_is_here
     assert module.ONNX_AVAILABLE is (importlib.util.find_spec("onnxruntime") is not None)
     with pytest.raises(AttributeError):
         getattr(module, "nonsense")  # noqa: B009 - that it raises is the point

@@ -140,7 +140,7 @@ def test_MET_077_metric_objects(cache: Any, written: Written) -> None:
         ["a", "b"],
         MetricTypes.HISTOGRAM,
     )
-    assert cache.cache_keys() == ["MetricTypes.HISTOGRAM:H"]
+    assert cache.cache_keys() == ["histogram:H"]
     metric.add_or_update(1, ["x", 2])
     metric.add_or_update(1, ["x", 2], "id9")
     assert_written(
@@ -161,12 +161,29 @@ def test_MET_077_metric_objects(cache: Any, written: Written) -> None:
         (("X", None), "`unit` must be a str"),
         (("X", "ms", [], "gauge"), "`metric_type` must be a MetricTypes enum"),
         (("X", "ms", "names"), "`dimension_names` should be a list of dimension name strings"),
-        (("X", "ms", [1]), "`dimension_names` should be a list of dimension name strings"),
     ],
 )
 def test_arguments_of_metric_objects(cache: Any, arguments: Any, text: str) -> None:
     with pytest.raises(metric_cache_errors.MetricsCacheTypeError, match=r"^%s$" % text):
         cache.add_metric_to_cache(*arguments)
+
+
+def test_the_ids_may_be_assigned(cache: Any, written: Written) -> None:
+    cache.request_ids = {0: "id7"}
+    cache.add_counter("X", 1)
+    assert cache.request_ids == {0: "id7"}
+    assert_written(written, "X.Count:1|#ModelName:m,Level:Model|#type:COUNTER|#hostname:HOST,TIME,id7")
+
+
+def test_names_of_dimensions_are_not_looked_at(cache: Any, written: Written) -> None:
+    cache.add_metric("X", 1, "ms", None, [Dimension(1, 2)])
+    CachingMetric("Y", "ms").add_or_update(1)
+    assert CachingMetric("Y", "ms").dimension_names == []
+    assert_written(
+        written,
+        "X.Milliseconds:1|#1:2,ModelName:m,Level:Model|#type:COUNTER|#hostname:HOST,TIME,id0,id1",
+        "Y.Milliseconds:1|#|#type:COUNTER|#hostname:HOST,TIME",
+    )
 
 
 def test_MET_078_what_cannot_be_reported_is_logged(cache: Any, written: Written) -> None:
@@ -175,6 +192,7 @@ def test_MET_078_what_cannot_be_reported_is_logged(cache: Any, written: Written)
         metric.add_or_update(1, values)
     metric.add_or_update(-1, ["x"])
     metric.add_or_update("many", ["x"])
+    metric.add_or_update(2)
     assert written() == [
         "[METRICS]Failed to update metric with name:H and dimensions:  with value: 1: "
         "Dimension values: %s should correspond to Dimension names: ['a']" % values
@@ -184,6 +202,8 @@ def test_MET_078_what_cannot_be_reported_is_logged(cache: Any, written: Written)
         "Counter metric update value cannot be negative",
         "[METRICS]Failed to update metric with name:H and dimensions: a:x with value: many: "
         "Metric update value must be a number",
+        "[METRICS]Failed to update metric with name:H and dimensions:  with value: 2: "
+        "Dimension values: [] should correspond to Dimension names: ['a']",
     ]
 
 
@@ -245,8 +265,9 @@ def test_MET_080_a_single_metric(written: Written) -> None:
         written,
         "X.Megabytes:4|#a:1|#type:COUNTER|#hostname:HOST,TIME,id0",
         "X.Megabytes:0|#a:1|#type:COUNTER|#hostname:HOST,TIME,id0",
-        "X.Megabytes:0|#a:1|#hostname:HOST,TIME,id0",
+        "X.Megabytes:3|#a:1|#hostname:HOST,TIME,id0",
     )
+    assert metric.value == 3
     encoded = json.loads(json.dumps(metric, cls=MetricEncoder))
     assert list(encoded) == ["MetricName", "Value", "Unit", "Dimensions", "Timestamp", "HostName", "RequestId"]
     assert encoded["Dimensions"] == [{"Name": "a", "Value": 1}]
@@ -258,12 +279,23 @@ def test_MET_080_the_older_store(written: Written) -> None:
     assert written() == []
     store.add_counter("X", 2, 0, [Dimension("a", 1)])
     assert_written(written, "X.Count:2|#a:1,ModelName:m,Level:Model|#type:COUNTER|#hostname:HOST,TIME,id0")
-    store.add_time("T", 1)
+    store.add_time("T", 1, dimensions=[Dimension("a", 1)])
     store.add_size("S", 1)
     store.add_percent("P", 1)
     store.add_error("E", 1)
     store.add_metric("M", 1, "u")
-    assert [each.name for each in store.store] == ["X", "T", "S", "P", "E", "M"]
+    assert written() == []
+    service.emit_metrics(store.store)
+    assert_written(
+        written,
+        # The first value, as the second one has been reported.
+        "X.Count:1|#a:1,ModelName:m,Level:Model|#hostname:HOST,TIME,id0",
+        "T.Milliseconds:1|#ModelName:m,Level:Model|#hostname:HOST,TIME,id0,id1",
+        "S.Megabytes:1|#ModelName:m,Level:Model|#hostname:HOST,TIME,id0,id1",
+        "P.Percent:1|#ModelName:m,Level:Model|#hostname:HOST,TIME,id0,id1",
+        "E.unit:1|#Level:Error|#hostname:HOST,TIME",
+        "M.u:1|#ModelName:m,Level:Model|#hostname:HOST,TIME,id0,id1",
+    )
     wrong: Any = "no list"
     with pytest.raises(ValueError, match=r"^Please provide a list of dimensions$"):
         store.add_counter("X", 1, dimensions=wrong)
@@ -305,7 +337,7 @@ def test_a_configuration_file(
     path.write_text(json.dumps(CONFIG))
     cache = MetricsCacheYamlImpl(str(path))
     cache.initialize_cache()
-    assert cache.cache_keys() == ["MetricTypes.COUNTER:A", "MetricTypes.GAUGE:A"]
+    assert cache.cache_keys() == ["counter:A", "gauge:A"]
     assert caplog.text.count("Failed to load metrics configuration: ") == 3
     # What the file says wins: the unit, and the number of dimensions.
     cache.add_time("A", 1)
@@ -319,4 +351,4 @@ def test_the_servers_parse_of_the_configuration_file(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TS_METRICS_CONFIG_JSON", json.dumps(CONFIG))
     cache = MetricsCacheYamlImpl("/no/such/file")
     cache.initialize_cache()
-    assert cache.cache_keys() == ["MetricTypes.COUNTER:A", "MetricTypes.GAUGE:A"]
+    assert cache.cache_keys() == ["counter:A", "gauge:A"]

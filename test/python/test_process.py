@@ -192,6 +192,57 @@ def test_a_handler_that_forks(serve: StartWorker) -> None:
     assert len([line for line in worker.metrics() if "Forks" in line]) == 2
 
 
+@pytest.mark.parametrize(("handlers", "status"), [("", -signal.SIGTERM), ("signal.signal(15, leave)", 7)])
+def test_a_forked_process_ends_at_once_when_terminated(serve: StartWorker, handlers: str, status: int) -> None:
+    source = """
+        import multiprocessing, os, signal
+
+        def leave(*_):
+            os._exit(7)
+
+        def wait(ready):
+            ready.set()
+            signal.pause()
+
+        def handle(data, context):
+            if data is None:
+                return
+            %s
+            kind = multiprocessing.get_context("fork")
+            ready = kind.Event()
+            process = kind.Process(target=wait, args=(ready,))
+            process.start()
+            ready.wait()
+            process.terminate()
+            process.join()
+            return [process.exitcode]
+    """
+    assert serve(source % handlers).answer(frontend.body(b"")).body == b"%d" % status
+
+
+def test_what_the_model_has_made_is_finalized_at_the_end(serve: StartWorker) -> None:
+    worker = serve(
+        """
+        class Resource:
+            def __init__(self):
+                self.cycle = self
+
+            def __del__(self, write=print):
+                write("released")
+
+        class Handler:
+            def initialize(self, context):
+                self.resource = Resource()
+
+            def handle(self, data, context):
+                return ["OK"]
+        """
+    )
+    assert "released" not in worker.output()
+    assert worker.disconnect() == 0
+    assert worker.lines[-1] == "released"
+
+
 def test_WRK_044_each_rank_has_its_own_socket(make_model: MakeModel, start: StartWorker) -> None:
     worker = start(make_model(OK), environment={"LOCAL_RANK": "2"})
     worker.connect(rank=2)
@@ -242,8 +293,7 @@ def test_sigterm_ends_a_busy_worker(serve: StartWorker) -> None:
     worker.peer.socket.sendall(frontend.infer_command(frontend.body(b"")))
     worker.wait_for("busy")
     worker.process.send_signal(signal.SIGTERM)
-    response = worker.peer.response()
-    assert (response.code, response.message) == (500, "Worker died.")
+    assert worker.peer.ended()
     assert worker.exit_status() == 0
 
 

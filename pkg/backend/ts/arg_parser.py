@@ -10,6 +10,36 @@ class ArgParser:
     """Makes argument parsers."""
 
     @staticmethod
+    def ts_parser() -> argparse.ArgumentParser:
+        """Return the parser of the command torchserve, for scripts that take over its options.
+
+        The names under which it stores two options are those of 0.12: token_auth is what --disable-token-auth sets,
+        model_mode what --enable-model-api sets.
+        """
+        parser = argparse.ArgumentParser(prog="torchserve", description="Serve PyTorch and other Python models.")
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("-v", "--version", action="store_true", help="print the version and exit")
+        action.add_argument("--start", action="store_true", help="start the server, the default")
+        action.add_argument("--stop", action="store_true", help="stop the server")
+        parser.add_argument("--ts-config", metavar="FILE", help="configuration, such as config.properties")
+        parser.add_argument("--model-store", metavar="DIR", help="folder of the model archives")
+        parser.add_argument("--workflow-store", metavar="DIR", help="folder of the workflow archives")
+        models = "models to load, or all; a location is an archive or folder of the model store, or a URL"
+        parser.add_argument("--models", nargs="+", metavar="[NAME=]LOCATION", help=models)
+        parser.add_argument("--log-config", metavar="FILE", help="log4j2 configuration")
+        parser.add_argument("--cpp-log-config", metavar="FILE", help="log configuration of C++ workers")
+        parser.add_argument("--foreground", action="store_true", help="stay until the server ends")
+        snapshots = "neither write nor restore configuration snapshots"
+        parser.add_argument("--no-config-snapshots", "--ncs", action="store_true", help=snapshots)
+        parser.add_argument("--plugins-path", "--ppath", metavar="PATH", help="folder, file or pattern of plugins")
+        tokens = "serve without keys"
+        parser.add_argument("--disable-token-auth", "--dt", dest="token_auth", action="store_true", help=tokens)
+        registration = "let clients register and unregister models"
+        parser.add_argument("--enable-model-api", dest="model_mode", action="store_true", help=registration)
+        parser.add_argument("--python", metavar="PATH", help="Python interpreter of the workers")
+        return parser
+
+    @staticmethod
     def model_service_worker_args() -> argparse.ArgumentParser:
         """Return the parser of the worker's arguments."""
         parser = argparse.ArgumentParser(prog="model-server-worker", description="Model Server Worker")

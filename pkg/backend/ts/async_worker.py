@@ -18,18 +18,19 @@ CLEAN_UP = 1.0
 def serve(reader: wire.Reader, connection: Connection, load: Callable[[wire.Load, Connection], Service]) -> NoReturn:
     """Load the model, then answer batches concurrently.
 
-    Everything of the handler runs on the event loop of the calling thread, which initialize may use before; a thread
-    reads commands.
+    Everything of the handler runs on the event loop of the calling thread, which initialize may use before, or replace
+    by one of its own; a thread reads commands.
 
     Raises:
         ts.wire.Disconnected: the server has closed the connection.
         ts.wire.ProtocolError: what the server sent is no command.
     """
     lines.OUTPUT.write("handle_connection_async")
-    loop = event_loop()
+    first = event_loop()
     if reader.command() != wire.LOAD:
         raise wire.ProtocolError("the first command is not to load a model")
     service = AsyncService(load(reader.load(), connection))
+    loop = event_loop(first)  # asyncio.run leaves none
     end: asyncio.Future[NoReturn] = loop.create_future()
     batches = _Batches(service, connection, loop)
     threading.Thread(target=_read, args=(reader, batches, end), name="receiver", daemon=True).start()
@@ -66,9 +67,6 @@ class _Batches:
             if self._abandoned:
                 raise
             pieces = reply.failure(_ids(requests), reply.refusal(error))
-        except BaseException:
-            self._connection.send(reply.failure(_ids(requests), reply.WORKER_DIED))
-            raise
         self._connection.send(pieces)
 
     def abandon(self) -> None:
@@ -89,7 +87,9 @@ def _read(reader: wire.Reader, batches: _Batches, end: asyncio.Future[NoReturn])
     """Hand batches to the loop until the stream ends."""
     try:
         while True:
-            if reader.command() == wire.INFER:
-                batches.loop.call_soon_threadsafe(batches.start, reader.requests())
+            command = reader.command()
+            if command != wire.INFER:
+                raise wire.ProtocolError("Invalid command: %s" % bytearray([command]))
+            batches.loop.call_soon_threadsafe(batches.start, reader.requests())
     except Exception as error:  # noqa: BLE001 - it ends the loop, where it is raised
         batches.loop.call_soon_threadsafe(end.set_exception, error)

@@ -6,6 +6,7 @@ that carries the line end and the indentation; only what nests is walked.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from typing import Any, Callable
@@ -26,10 +27,9 @@ def encode(value: Any) -> str:
     """
     if type(value) in _SCALARS:
         return json.dumps(value)
-    try:
+    with contextlib.suppress(_Uncommon):
         return _nested(value, 1)
-    except _Uncommon:
-        return json.dumps(value, indent=2)
+    return json.dumps(value, indent=2)
 
 
 @functools.lru_cache(maxsize=_MAX_DEPTH)

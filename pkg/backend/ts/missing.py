@@ -9,6 +9,7 @@ _DISTRIBUTIONS = {
     "PIL": "Pillow",
     "cv2": "opencv-python-headless",
     "nvidia": "nvidia-dali-cuda120",
+    "pippy": "torchpippy==0.1.1",  # newer ones have no driver
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",

@@ -122,6 +122,7 @@ class TorchModelServiceWorker:
             lines.OUTPUT.write("Frontend disconnected.")
         finally:
             connection.close()
+            gc.unfreeze()  # at the end it shall find what the model has made, and finalize it
 
     def _serve(self, connection: Connection) -> NoReturn:
         """Answer commands for ever.
@@ -202,23 +203,11 @@ def _answering(service: Service, connection: Connection) -> Callable[[List[wire.
                 send(pieces)
             else:
                 logger.info("skip sending response at rank %d", LOCAL_RANK)
-        except Exception:
-            raise
-        except BaseException:
-            _last_words(requests, connection)
-            raise
         finally:
+            # A handler that ends the process answers nobody: the server would take the worker for a free one.
             release()
 
     return answer
-
-
-def _last_words(requests: List[wire.Request], connection: Connection) -> None:
-    """Answer the batch whose handler ends the process."""
-    ids = {at: request.id for at, request in enumerate(requests)}
-    if LOCAL_RANK == 0:
-        with contextlib.suppress(OSError):
-            connection.send(reply.failure(ids, reply.WORKER_DIED))
 
 
 def _load_refusal(model_name: str, error: BaseException) -> reply.Refusal:
@@ -257,6 +246,12 @@ def _terminate(*_: Any) -> NoReturn:
     sys.exit(0)
 
 
+def _unterminate() -> None:
+    """Let SIGTERM end a process that the handler forks as it ends any other; pools and their kind count on it."""
+    if signal.getsignal(signal.SIGTERM) is _terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def main(argv: Optional[List[str]] = None) -> int:
     """Run a worker until it ends and return its exit status.
 
@@ -288,6 +283,7 @@ def _as_process() -> NoReturn:
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
     signal.signal(signal.SIGTERM, _terminate)
+    os.register_at_fork(after_in_child=_unterminate)
     status = 1
     try:
         status = main()

@@ -16,7 +16,6 @@ STREAM_NEXT = "ts_stream_next"
 SUCCESS = "Prediction success"
 OUT_OF_RESOURCES = 507, "Out of resources"
 FAILED = 503, "Prediction failed"
-WORKER_DIED = 500, "Worker died."
 UNSERIALIZABLE = 503, "Unsupported model output data type."
 
 Refusal = Tuple[int, str]
@@ -111,8 +110,8 @@ def body(value: Any) -> wire.Buffer:
 
 def _tensor(value: Any) -> Optional[bytes]:
     """Return what torch.save makes of a tensor; None if it is none. Without torch loaded nothing is one."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(value, torch.Tensor):
+    torch: Any = sys.modules.get("torch")
+    if not isinstance(value, getattr(torch, "Tensor", ())):
         return None
     file = io.BytesIO()
     torch.save(value, file)

@@ -169,8 +169,8 @@ def finished(value: Any) -> Any:
     return event_loop().run_until_complete(value)
 
 
-def event_loop() -> asyncio.AbstractEventLoop:
-    """Return the event loop of this thread, which is made if there is none."""
+def event_loop(otherwise: Optional[asyncio.AbstractEventLoop] = None) -> asyncio.AbstractEventLoop:
+    """Return the event loop of this thread. If there is none it is otherwise, or else made."""
     import asyncio
 
     with warnings.catch_warnings():
@@ -178,7 +178,7 @@ def event_loop() -> asyncio.AbstractEventLoop:
         try:
             return asyncio.get_event_loop()
         except RuntimeError:
-            loop = asyncio.new_event_loop()
+            loop = otherwise or asyncio.new_event_loop()
             asyncio.set_event_loop(loop)
             return loop
 

@@ -8,6 +8,8 @@
 // of the model's handler. Archive makes such a directory; a model archive that
 // contains ScriptFile works as well.
 //
+// Started under the name torchrun, it starts fake workers as ranks: see Parallel.
+//
 // Run is the contract: the same scenarios for the fake worker (in the default
 // test run) and for the Python one (in test/e2e).
 package workertest

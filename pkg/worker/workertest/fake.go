@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,9 @@ const (
 func Main() {
 	switch os.Getenv(variable) {
 	case asWorker:
+		if filepath.Base(os.Args[0]) == torchrun {
+			os.Exit(runRanks(os.Args[1:]))
+		}
 		os.Exit(serve(os.Args[1:], os.Stdout))
 	case asChild:
 		sleep()
@@ -48,12 +52,13 @@ type fake struct {
 	conn     net.Conn
 	commands *wire.CommandReader
 	batches  int
+	rank     int
 }
 
 // serve runs a worker and returns its exit status. args are those after the
 // interpreter: the path of the Python file and its flags.
 func serve(args []string, out io.Writer) int {
-	f := &fake{out: out}
+	f := &fake{out: out, rank: localRank()}
 	listener, err := f.listen(args)
 	if err != nil {
 		f.print(err.Error() + "\n")
@@ -97,10 +102,15 @@ func (f *fake) listen(args []string) (net.Listener, error) {
 	if f.script, err = readScript(); err != nil {
 		return nil, err
 	}
+	if own, ok := f.script.Ranks[f.rank]; ok {
+		f.script = own
+	}
 	f.prelude(f.script.Boot)
 	if *kind == "tcp" {
-		return net.Listen("tcp", net.JoinHostPort(*host, *port)) //nolint:wrapcheck,noctx // a test's
+		return net.Listen("tcp", net.JoinHostPort(*host, plus(*port, f.rank))) //nolint:wrapcheck,noctx // a test's
 	}
+	prefix, number, _ := strings.Cut(*name, sockets)
+	*name = prefix + sockets + plus(number, f.rank)
 	if err := os.Remove(*name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("socket already in use: %s", *name)
 	}
@@ -210,6 +220,10 @@ func (f *fake) infer(a Action, batch []wire.Request) error {
 		r.Items[0].Body = make([]byte, a.N)
 	case Unasked:
 		return f.write(append(r.Append(nil), r.Append(nil)...))
+	case Reflect:
+		return f.reflect(a, batch)
+	case Say:
+		return f.say(a)
 	}
 	return f.answer(r)
 }
@@ -238,10 +252,45 @@ func (f *fake) stream(a Action, batch []wire.Request) error {
 	return nil
 }
 
-func headers(a Action) []job.Header {
-	hs := make([]job.Header, 0, len(a.Headers)+1)
-	for _, h := range a.Headers {
+// reflect hands each request back as it came.
+func (f *fake) reflect(a Action, batch []wire.Request) error {
+	r := wire.Response{Code: 200, Message: "Prediction success"}
+	for _, q := range batch {
+		text, err := json.Marshal(q)
+		if err != nil {
+			return fmt.Errorf("reflect: %w", err)
+		}
+		r.Items = append(r.Items, wire.Item{RequestID: q.ID, Status: 200, Headers: pairs(a.Headers, a.Text), Body: text})
+	}
+	return f.answer(r)
+}
+
+func (f *fake) say(a Action) error {
+	for _, m := range a.Says {
+		if a.Pause > 0 {
+			<-time.NewTimer(a.Pause).C
+		}
+		r := wire.Response{Code: cmp.Or(m.Code, 200), Message: cmp.Or(m.Text, "Prediction success")}
+		for _, i := range m.Items {
+			r.Items = append(r.Items, wire.Item{RequestID: i.ID, Status: 200, Headers: pairs(i.Headers, i.Next), Body: []byte(i.Body)})
+		}
+		if err := f.answer(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func headers(a Action) []job.Header { return pairs(a.Headers, "") }
+
+// pairs makes headers, the last of them ts_stream_next, if that has a value.
+func pairs(names [][2]string, next string) []job.Header {
+	hs := make([]job.Header, 0, len(names)+1)
+	for _, h := range names {
 		hs = append(hs, job.Header{Name: h[0], Value: h[1]})
+	}
+	if next != "" {
+		hs = append(hs, job.Header{Name: wire.StreamNext, Value: next})
 	}
 	return hs
 }
@@ -263,7 +312,14 @@ func echo(batch []wire.Request) []wire.Item {
 	return items
 }
 
-func (f *fake) answer(r wire.Response) error { return f.write(r.Append(nil)) }
+// answer writes a message; of the ranks only the first one does, but for loads.
+func (f *fake) answer(r wire.Response) error {
+	if f.rank > 0 && f.batches > 0 {
+		f.print(fmt.Sprintf("skip sending response at rank %d\n", f.rank))
+		return nil
+	}
+	return f.write(r.Append(nil))
+}
 
 func (f *fake) write(b []byte) error {
 	if _, err := f.conn.Write(b); err != nil {
@@ -294,6 +350,9 @@ func (f *fake) prelude(a Action) {
 	}
 	if a.Gate {
 		pass()
+	}
+	if a.Meet {
+		meet(f.rank)
 	}
 	switch a.Do { //nolint:exhaustive // the others are answers
 	case Exit:

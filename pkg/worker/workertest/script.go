@@ -16,6 +16,9 @@ type Script struct {
 	// Starts is the number of starts in this directory that follow the script;
 	// later ones are those of the zero Script. 0: all follow it.
 	Starts int
+
+	// Ranks are the scripts of single ranks, in the place of this one.
+	Ranks map[int]Script
 }
 
 // Do names what happens.
@@ -41,6 +44,8 @@ const (
 	Hang     Do = "hang"     // B, L, I, E: do nothing for an hour
 	Stubborn Do = "stubborn" // B, L, I, E: as Hang, deaf to SIGTERM
 	Unasked  Do = "unasked"  // I: as Echo, then the same message again
+	Reflect  Do = "reflect"  // I: each request gets what came of it, as JSON, with ts_stream_next: Text, if that is set
+	Say      Do = "say"      // I: Says, whatever was asked; without any, silence
 )
 
 // Action is what happens at one moment of a script.
@@ -50,10 +55,14 @@ type Action struct {
 	Code    int
 	Text    string
 	Headers [][2]string
-	Pause   time.Duration // between the pieces of a stream
+	Pause   time.Duration // between the pieces of a stream, before the messages of Says
+	Says    []Message
 
 	// Gate lets the worker wait at its Gate before it acts.
 	Gate bool
+	// Meet lets the ranks of a worker wait for each other before they act, as those
+	// do that compute together: see NewMeeting.
+	Meet bool
 	// Print is written to standard output before it acts, Times times (0: once).
 	Print string
 	Times int
@@ -62,6 +71,20 @@ type Action struct {
 	// Fork starts a process that sleeps in the worker's group and holds its
 	// output open; the line "forked <pid>" says which.
 	Fork bool
+}
+
+// Message is one answer, spelt out.
+type Message struct {
+	Code  int // 0: 200
+	Text  string
+	Items []Answer
+}
+
+// Answer is what a Message holds for one request.
+type Answer struct {
+	ID, Body string
+	Next     string // value of ts_stream_next; empty: the header is missing
+	Headers  [][2]string
 }
 
 // Behaviours of a model that the contract asks for. A Factory makes a worker

@@ -15,11 +15,11 @@ import (
 
 // Call is one HTTP request.
 type Call struct {
-	Method string // GET if empty
-	To     Role   // the listener
-	Path   string // with the query
-	Key    string // sent as Authorization: Bearer …; empty: none
-	Header map[string]string
+	Method string            // GET if empty
+	To     Role              // the listener
+	Path   string            // with the query
+	Key    string            // sent as Authorization: Bearer …; empty: none
+	Header map[string]string // names are sent as they are spelled here
 	Body   string
 }
 
@@ -37,10 +37,10 @@ func (r Reply) JSON(t testing.TB, v any) {
 	require.NoError(t, json.Unmarshal([]byte(r.Body), v), "%s", r.Body)
 }
 
-func newClient() *http.Client {
+func newClient(limit time.Duration) *http.Client {
 	return &http.Client{
 		Transport:     &http.Transport{},
-		Timeout:       patience,
+		Timeout:       limit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -55,7 +55,7 @@ func (s *Server) Send(ctx context.Context, c Call) (Reply, error) {
 		r.Header.Set("Authorization", "Bearer "+c.Key)
 	}
 	for name, value := range c.Header {
-		r.Header.Set(name, value)
+		r.Header[name] = []string{value}
 	}
 	answer, err := s.client.Do(r)
 	if err != nil {

@@ -66,18 +66,19 @@ func (s *Site) Start(words ...string) *Server {
 }
 
 func (s *Site) try(words []string) (*Server, error) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), s.patience)
 	defer cancel()
 	p := s.spawn(words)
 	server := &Server{
 		Site: s, PID: p.cmd.Process.Pid, Stdout: p.stdout, Stderr: p.stderr,
-		process: p, client: newClient(),
+		process: p, client: newClient(s.patience),
 	}
 	if err := p.stdout.Await(ctx, started); err != nil {
 		_ = p.cmd.Process.Kill() // it may have ended by itself
 		<-p.ended
 		return nil, fmt.Errorf("no server, exit code %d: %w\n%s", p.code(), err, p.said())
 	}
+	server.PID = s.frontend(server.PID)
 	s.t.Cleanup(server.cleanup)
 	if !s.background {
 		return server, nil
@@ -111,9 +112,9 @@ func (s *Server) cleanup() {
 }
 
 // leftovers returns the processes of the site after the server's end. Workers of
-// a killed server have ten seconds to notice (CLI-029).
+// a killed server have ten seconds to notice (CLI-029), as have those of 0.12.
 func (s *Server) leftovers() []Process {
-	if !s.process.killed {
+	if !s.process.killed && !s.published {
 		return s.Processes()
 	}
 	_ = poll(10*time.Second, func() bool { return len(s.Processes()) == 0 })

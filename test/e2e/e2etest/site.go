@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +48,8 @@ type Site struct {
 	args       []string
 	env        []string
 	background bool
+	published  bool          // the program is TorchServe 0.12
+	patience   time.Duration // bounds the start, each call and Await
 }
 
 // Option changes a Site before its first command.
@@ -69,6 +72,19 @@ func Env(settings ...string) Option {
 	return func(s *Site) { s.env = append(s.env, settings...) }
 }
 
+// Tool puts an executable script where commands are looked for first.
+func Tool(name, text string) Option {
+	return func(s *Site) {
+		s.t.Helper()
+		dir := filepath.Join(filepath.Dir(s.Dir), "tools")
+		require.NoError(s.t, os.MkdirAll(dir, 0o755))
+		s.env = append(s.env, fmt.Sprintf("PATH=%s%c%s", dir, filepath.ListSeparator, searchPath()))
+		syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+		defer syscall.ForkLock.RUnlock()
+		require.NoError(s.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+	}
+}
+
 // NoTokens switches token authorization off.
 func NoTokens() Option { return Args("--disable-token-auth") }
 
@@ -82,6 +98,20 @@ func Serve(archives ...Archive) Option {
 	return func(s *Site) {
 		for _, a := range archives {
 			s.models = append(s.models, a.Write(s.t, s.Store))
+		}
+	}
+}
+
+// Place copies archives that lie elsewhere into the model store, and lets the server
+// load them.
+func Place(paths ...string) Option {
+	return func(s *Site) {
+		for _, path := range paths {
+			content, err := os.ReadFile(path)
+			require.NoError(s.t, err)
+			name := filepath.Base(path)
+			s.Write(filepath.Join(s.Store, name), string(content))
+			s.models = append(s.models, name)
 		}
 	}
 }
@@ -105,7 +135,7 @@ func NewSite(t testing.TB, options ...Option) *Site {
 	require.NoError(t, err)
 	s := &Site{
 		Dir: filepath.Join(root, "w"), Temp: filepath.Join(root, "t"), Store: filepath.Join(root, "w", "model_store"),
-		t: t, program: program,
+		t: t, program: program, patience: patience,
 	}
 	require.NoError(t, os.MkdirAll(s.Store, 0o755))
 	require.NoError(t, os.Mkdir(s.Temp, 0o755))
@@ -256,7 +286,7 @@ func (s *Site) line() []string {
 // if it never does.
 func (s *Site) Await(what string, check func() bool) {
 	s.t.Helper()
-	require.True(s.t, poll(patience, check), "waited in vain: %s", what)
+	require.True(s.t, poll(s.patience, check), "waited in vain: %s", what)
 }
 
 // Program returns the path of the built program.

@@ -1,4 +1,7 @@
-"""Does with a request what its path asks for: POST /predictions/lab/1.0/VERB/ARGUMENT...; without a verb it echoes."""
+"""Does with a request what its path asks for: POST /predictions/lab/1.0/VERB/ARGUMENT...
+
+On other routes the header X-Verb says it; without a verb the lab echoes.
+"""
 
 import itertools
 import logging
@@ -10,9 +13,12 @@ import time
 from typing import Any, Callable, Dict, List
 
 from ts.handler_utils.utils import send_intermediate_predict_response
+from ts.metrics.dimension import Dimension
+from ts.metrics.metric_type_enum import MetricTypes
 from ts.utils.util import PredictionException
 
 COUNT = itertools.count(1)
+EARLY: Dict[str, Any] = {}  # what the context says before there is any request
 
 
 class Call:
@@ -23,7 +29,8 @@ class Call:
         self.at = at
         self.row = row
         self.size = size
-        words: List[str] = (context.get_request_header(at, "url_path") or "echo").split("/")
+        header = context.get_request_header
+        words: List[str] = (header(at, "url_path") or header(at, "X-Verb") or "echo").split("/")
         self.verb = words[0]
         self.arguments = words[1:]
 
@@ -34,22 +41,29 @@ class Call:
 
 def handle(data: Any, context: Any) -> Any:
     if data is None:
-        return None
+        return loaded(context)
     if context.get_request_header(0, "describe"):
         return [described(context, data)]
+    context.stopping_criteria = None
     calls = [Call(context, at, row, len(data)) for at, row in enumerate(data)]
     if calls[0].verb == "return":
         return WRONG[calls[0].arguments[0]]
     return [VERBS[call.verb](call) for call in calls]
 
 
+def loaded(context: Any) -> None:
+    EARLY.update(id=context.get_request_id(), ids=context.request_ids)
+
+
 def described(context: Any, data: Any) -> Any:
-    kind = context.get_request_header(0, "x-describe")
+    kind = context.get_request_header(0, "X-Describe")
     if kind == "headers":
         context.set_response_status(203, idx=0)
         context.set_response_header(0, "x-model", "lab")
     answers = {"list": [1, 2], "empty": "", "text": "no object"}
-    return answers.get(kind, {"given": data, "model": context.model_name})
+    return answers.get(
+        kind, {"given": data, "describe": context.get_request_header(0, "describe"), "model": context.model_name}
+    )
 
 
 def plain(value: Any) -> Any:
@@ -62,12 +76,21 @@ def echo(call: Call) -> Any:
 
 def seen(call: Call) -> Any:
     """What the handler is given."""
+    context = call.context
     return {
         "inputs": {name: {"type": type(value).__name__, "value": plain(value)} for name, value in call.row.items()},
-        "headers": call.context.get_all_request_header(call.at),
-        "id": call.context.get_request_id(call.at),
+        "headers": dict(sorted(context.get_all_request_header(call.at).items())),
+        "id": context.get_request_id(call.at),
+        "early": EARLY,
         "size": call.size,
         "count": next(COUNT),
+        "answer": [context.get_response_status(call.at), context.get_response_headers(call.at)],
+        "sequence": [
+            context.header_key_sequence_id,
+            context.header_key_sequence_start,
+            context.header_key_sequence_end,
+            context.get_sequence_id(call.at),
+        ],
     }
 
 
@@ -104,6 +127,8 @@ def kind(call: Call) -> Any:
         "float": 0.5,
         "nan": float("nan"),
         "empty": "",
+        "deep": {"a": [[], {}, [1, [2, {"b": (3, 4)}]], -0.0, 1e100], "é": "\x00\u2028\U0001f600"},
+        "keys": {2: "int", None: "none", True: "true", 1.5: "float"},
     }[call.arguments[0]]
 
 
@@ -119,11 +144,35 @@ def headers(call: Call) -> str:
     return "with headers"
 
 
+def content(call: Call) -> str:
+    call.context.set_response_content_type(call.at, "/".join(call.arguments))
+    return "with content type " + str(call.context.get_response_content_type(call.at))
+
+
+def measure(call: Call) -> str:
+    """Metrics of all kinds."""
+    metrics, mine = call.context.metrics, [Dimension("Kind", "mine")]
+    metrics.add_counter("Seen", 2)
+    metrics.add_counter("SeenOne", 1, idx=0, dimensions=mine)
+    metrics.add_time("Took", 1.5, unit="s")
+    metrics.add_time("TookMine", 12, None, "ms", mine)
+    metrics.add_size("Image", 3, unit="kB")
+    metrics.add_percent("Full", 50.25)
+    metrics.add_error("Wrong", 1)
+    metrics.add_metric("Own", 7, "things", 0, mine, MetricTypes.HISTOGRAM)
+    return "measured"
+
+
 def fail(call: Call) -> Any:
     what, *code = call.arguments
     if what == "prediction":
         raise PredictionException("refused by the model", *map(int, code))
     raise {
+        "exit": SystemExit(3),
+        "interrupt": KeyboardInterrupt(),
+        "lookup": KeyError("CUDA"),
+        "assert": AssertionError(),
+        "oom": RuntimeError("HIP out of memory"),
         "memory": MemoryError("no more"),
         "cuda": RuntimeError("CUDA error: all lost"),
         "value": ValueError("secret detail"),
@@ -140,6 +189,11 @@ def kill(_call: Call) -> Any:
 
 def sleep(_call: Call) -> Any:
     time.sleep(3600)
+
+
+def nap(call: Call) -> Any:
+    time.sleep(float(call.arguments[0]))
+    return echo(call)
 
 
 def wait_at(gate: str) -> None:
@@ -165,7 +219,7 @@ def send(call: Call, text: str) -> None:
 
 
 def stream(call: Call) -> Any:
-    """Each argument is a part, but for at/GATE, fail and die, which do that; the body is the last part."""
+    """Each argument is a part, but for at/GATE, fail, die and exit, which do that; the body is the last part."""
     arguments = iter(call.arguments)
     for argument in arguments:
         if argument == "at":
@@ -174,9 +228,27 @@ def stream(call: Call) -> Any:
             raise ValueError("in the middle")
         elif argument == "die":
             os._exit(3)
+        elif argument == "exit":
+            raise SystemExit(3)
         else:
             send(call, argument.replace("empty", ""))
     return echo(call)
+
+
+def stop(call: Call) -> str:
+    """The first argument is what stopping criteria say; it may be "last": true of the piece of that name."""
+    says, *pieces = call.arguments
+    answers: Dict[str, Any] = {"true": True, "none": None}
+    call.context.stopping_criteria = [lambda piece: answers.get(says, piece == "last")] * call.size
+    for piece in pieces[:-1]:
+        send(call, piece)
+    return pieces[-1]
+
+
+def mutter(call: Call) -> Any:
+    """As say, but without a word to the buffer, and held at a gate before the answer."""
+    print("muttered " + plain(call.body))
+    return hold(call)
 
 
 def say(call: Call) -> str:
@@ -190,8 +262,8 @@ def say(call: Call) -> str:
 
 
 def scream(call: Call) -> str:
-    """The body goes to standard output as it is."""
-    os.write(1, bytes(call.body))
+    """The body goes to standard output, or the stream of a number, as it is."""
+    os.write(int(call.arguments[0]) if call.arguments else 1, bytes(call.body))
     return "screamed"
 
 
@@ -204,6 +276,9 @@ def fork(_call: Call) -> str:
     return "parent"
 
 
+CIRCLE: List[Any] = []
+CIRCLE.append(CIRCLE)
+
 WRONG: Dict[str, Any] = {
     "str": "no list",
     "none": None,
@@ -211,6 +286,10 @@ WRONG: Dict[str, Any] = {
     "long": ["a", "b", "c"],
     "set": [{"x"}],
     "dict": {"a": 1},
+    "tuple": ("a",),
+    "keys": [{(1, 2): "x"}],
+    "circle": [CIRCLE],
+    "surrogate": ["\ud800"],
 }
 
 VERBS: Dict[str, Callable[[Call], Any]] = {
@@ -221,14 +300,19 @@ VERBS: Dict[str, Callable[[Call], Any]] = {
     "kind": kind,
     "status": status,
     "headers": headers,
+    "content": content,
+    "measure": measure,
     "fail": fail,
     "exit": leave,
     "kill": kill,
     "sleep": sleep,
+    "nap": nap,
     "hold": hold,
     "big": big,
     "stream": stream,
+    "stop": stop,
     "say": say,
+    "mutter": mutter,
     "scream": scream,
     "fork": fork,
 }

@@ -301,9 +301,9 @@ def test_PYB_068_no_profile(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
     from ts.torch_handler import base_handler
 
     monkeypatch.setenv("ENABLE_TORCH_PROFILER", off)
-    assert not base_handler._profiler_wanted()
+    assert not base_handler.profiler_wanted()
     monkeypatch.setenv("ENABLE_TORCH_PROFILER", "True")
-    assert base_handler._profiler_wanted()
+    assert base_handler.profiler_wanted()
 
 
 def test_PYB_069_MET_083_the_times_of_the_steps(load: Load, archive: MakeArchive, network: Network) -> None:

@@ -49,9 +49,10 @@ class CachingMetric(MetricAbstract):
             dimension_values: one for each of dimension_names
             request_id: one or several with commas between them, "" for none
         """
-        names = self.dimension_names or ()
+        names = self.dimension_names
         if dimension_values is None or len(dimension_values) != len(names):
-            reason = "Dimension values: %s should correspond to Dimension names: %s" % (dimension_values, names)
+            values = None if dimension_values is None else list(dimension_values)
+            reason = "Dimension values: %s should correspond to Dimension names: %s" % (values, names)
             self._refuse("", value, reason)
             return
         self.emit_metrics(

@@ -33,23 +33,25 @@ class Metric:
         self.metric_type = MetricTypes.COUNTER
 
     def update(self, value: Any) -> None:
-        """Set the value and report it."""
-        self.value = value
-        OUTPUT.write("[METRICS]" + self._line("|#type:%s" % self.metric_type.name))
+        """Report another value.
+
+        compat(0.12): value stays what it was, so that it can still be reported by ts.service.emit_metrics (MET-080).
+        """
+        OUTPUT.write("[METRICS]" + self._line(value, "|#type:%s" % self.metric_type.name))
 
     def reset(self) -> None:
-        """Set the value to 0 and report it."""
+        """Report 0."""
         self.update(0)
 
     def __str__(self) -> str:
-        return self._line("")
+        return self._line(self.value, "")
 
-    def _line(self, type_part: str) -> str:
+    def _line(self, value: Any, type_part: str) -> str:
         dimensions = ",".join(map(str, self.dimensions))
         line = "%s.%s:%s|#%s%s|#hostname:%s,%d" % (
             self.name,
             self.unit,
-            self.value,
+            value,
             dimensions,
             type_part,
             host_name(),

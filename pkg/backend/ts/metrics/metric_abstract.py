@@ -21,7 +21,7 @@ class MetricAbstract(abc.ABC):
     ) -> None:
         self.metric_name = metric_name
         self.unit = Units().translated(unit)
-        self.dimension_names = dimension_names
+        self.dimension_names = [] if dimension_names is None else dimension_names
         self.metric_type = metric_type
 
     @abc.abstractmethod

@@ -29,16 +29,24 @@ class MetricCacheAbstract(abc.ABC):
         self.cache: Dict[MetricTypes, Dict[str, Any]] = {each: {} for each in MetricTypes}
         self.store: List[Any] = []
         self.model_name: Optional[str] = None
-        self.request_ids: RequestIds = None
-        self._all_ids = ""  # request_ids as text
+        self.request_ids = None
 
     def set_request_ids(self, request_ids: RequestIds) -> None:
         """Set the ids of the batch, by place, for the lines that follow; a text while the model loads."""
-        self.request_ids = request_ids
+        self._request_ids = request_ids
         if isinstance(request_ids, str):
             self._all_ids = request_ids
         else:
             self._all_ids = ",".join(request_ids.values()) if request_ids else ""
+
+    @property
+    def request_ids(self) -> RequestIds:
+        """The ids of the batch, by place; may be assigned as well as set by set_request_ids."""
+        return self._request_ids
+
+    @request_ids.setter
+    def request_ids(self, request_ids: RequestIds) -> None:
+        self.set_request_ids(request_ids)
 
     @abc.abstractmethod
     def initialize_cache(self) -> None:
@@ -133,7 +141,7 @@ class MetricCacheAbstract(abc.ABC):
             raise MetricsCacheTypeError("`unit` must be a str")
         if not isinstance(metric_type, MetricTypes):
             raise MetricsCacheTypeError("`metric_type` must be a MetricTypes enum")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list):
             raise MetricsCacheTypeError("`dimension_names` should be a list of dimension name strings")
         metrics = self.cache[metric_type]
         if metric_name in metrics:
@@ -155,7 +163,7 @@ class MetricCacheAbstract(abc.ABC):
 
     def cache_keys(self) -> List[str]:
         """Return type and name of all metrics."""
-        return ["%s:%s" % (metric_type, name) for metric_type, metrics in self.cache.items() for name in metrics]
+        return ["%s:%s" % (metric_type.value, name) for metric_type, metrics in self.cache.items() for name in metrics]
 
     def _metric(self, name: str, unit: Optional[str], names: List[str], metric_type: MetricTypes) -> Any:
         metrics = self.cache.get(metric_type)
@@ -166,7 +174,7 @@ class MetricCacheAbstract(abc.ABC):
 
     def _request_id(self, idx: int) -> str:
         """Return the id of one request of the batch; those of all if there is no such request."""
-        ids = self.request_ids
+        ids = self._request_ids
         if ids and not isinstance(ids, str) and idx in ids:
             return ids[idx]
         return self._all_ids

@@ -21,7 +21,7 @@ class MetricsStore:
         self, name: str, value: Any, idx: Optional[int] = None, dimensions: Optional[List[Dimension]] = None
     ) -> None:
         """Report a count."""
-        self._add_or_update(name, value, idx, "count", dimensions, "counter")
+        self._add_or_update(name, value, self._request_id(idx), "count", dimensions, "counter")
 
     def add_time(
         self,
@@ -38,7 +38,7 @@ class MetricsStore:
         """
         if unit not in ("ms", "s"):
             raise ValueError("the unit for a timed metric should be one of ['ms', 's']")
-        self._add_or_update(name, value, idx, unit, dimensions)
+        self._add_or_update(name, value, self._request_id(idx), unit, dimensions)
 
     def add_size(
         self,
@@ -55,16 +55,16 @@ class MetricsStore:
         """
         if unit not in ("MB", "kB", "GB", "B"):
             raise ValueError("The unit for size based metric is one of ['MB','kB', 'GB', 'B']")
-        self._add_or_update(name, value, idx, unit, dimensions)
+        self._add_or_update(name, value, self._request_id(idx), unit, dimensions)
 
     def add_percent(
         self, name: str, value: Any, idx: Optional[int] = None, dimensions: Optional[List[Dimension]] = None
     ) -> None:
         """Report a percentage."""
-        self._add_or_update(name, value, idx, "percent", dimensions)
+        self._add_or_update(name, value, self._request_id(idx), "percent", dimensions)
 
     def add_error(self, name: str, value: Any, dimensions: Optional[List[Dimension]] = None) -> None:
-        """Report an error."""
+        """Report an error; it belongs to no request."""
         self._add_or_update(name, value, None, "", dimensions)
 
     def add_metric(
@@ -76,24 +76,25 @@ class MetricsStore:
         dimensions: Optional[List[Dimension]] = None,
     ) -> None:
         """Report a value of any unit."""
-        self._add_or_update(name, value, idx, unit, dimensions)
+        self._add_or_update(name, value, self._request_id(idx), unit, dimensions)
 
     def _add_or_update(
         self,
         name: str,
         value: Any,
-        idx: Optional[int],
+        request_id: Optional[str],
         unit: Optional[str],
         dimensions: Optional[List[Dimension]],
         method: Optional[str] = None,
     ) -> None:
         if dimensions is not None and not isinstance(dimensions, list):
             raise ValueError("Please provide a list of dimensions")
-        request_id = self._request_id(idx)
         usual = [Dimension("Level", "Error")]
         if request_id:
             usual = [Dimension("ModelName", self.model_name), Dimension("Level", "Model")]
-        complete = [*(dimensions or ()), *usual]
+        # compat(0.12): only add_counter heeds them, so the other metrics fit their definitions without (MET-080).
+        own = dimensions if method == "counter" else None
+        complete = [*(own or ()), *usual]
         key = "-".join([name, str(unit), *map(str, complete), request_id or ""])
         if key in self.cache:
             self.cache[key].update(value)

@@ -62,7 +62,7 @@ def create_predict_response(
     try:
         return bytearray().join(reply.success(ret, req_id_map, message, code, context, ts_stream_next))
     except reply.Unserializable as error:
-        logger.warning("Unable to serialize model output.", exc_info=error)
+        logger.warning("Unable to serialize model output.", exc_info=error.__cause__)
         return bytearray().join(reply.failure(req_id_map, reply.UNSERIALIZABLE))
 
 

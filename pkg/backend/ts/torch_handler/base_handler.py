@@ -20,22 +20,35 @@ logger = logging.getLogger(__name__)
 _PROFILES = "/tmp/pytorch_profiler"
 
 
+_PACKAGES = {
+    "XLA_AVAILABLE": "torch_xla",
+    "ONNX_AVAILABLE": "onnxruntime",
+    "IPEX_AVAILABLE": "intel_extension_for_pytorch",
+}
+_TORCH_VERSIONS = {"PT2_AVAILABLE": (2, 0), "PT230_AVAILABLE": (2, 3)}
+
+
 def __getattr__(name: str) -> Any:
     """Provide torch, and what is known of the installation, when someone asks for it."""
     if name == "torch":
         return importlib.import_module("torch")
-    if name in ("PROFILER_AVAILABLE", "PT2_AVAILABLE"):
+    if name == "PROFILER_AVAILABLE":
         return True
-    if name in _PROBES:
-        return all(importlib.util.find_spec(module) is not None for module in _PROBES[name])
+    if name in _PACKAGES:
+        return importlib.util.find_spec(_PACKAGES[name]) is not None
+    if name in _TORCH_VERSIONS:
+        return _torch_version() >= _TORCH_VERSIONS[name]
     raise AttributeError("module %r has no attribute %r" % (__name__, name))
 
 
-_PROBES = {
-    "XLA_AVAILABLE": ["torch_xla"],
-    "ONNX_AVAILABLE": ["onnxruntime"],
-    "IPEX_AVAILABLE": ["intel_extension_for_pytorch"],
-}
+def _torch_version() -> Tuple[int, ...]:
+    """Return major and minor version of the torch that is installed, without importing it; nothing if it is not."""
+    from importlib import metadata  # takes longer than all else here
+
+    try:
+        return tuple(int(part) for part in metadata.version("torch").split(".")[:2])
+    except (metadata.PackageNotFoundError, ValueError):
+        return ()
 
 
 def setup_ort_session(model_pt_path: str, map_location: Optional[str]) -> Any:
@@ -60,7 +73,8 @@ def prepare(torch: Any) -> None:
 class BaseHandler(abc.ABC):
     """Loads a model of torch, and answers a batch by preprocess, inference and postprocess.
 
-    Subclasses replace what differs. They need not call __init__.
+    Subclasses replace what differs. They need not call __init__. The helpers that begin with two underscores leave
+    names like _infer and _load_model, which 0.12 does not use, to them.
     """
 
     model: Any = None
@@ -91,18 +105,18 @@ class BaseHandler(abc.ABC):
         if hasattr(context, "model_yaml_config"):
             self.model_yaml_config = context.model_yaml_config
         properties = context.system_properties
-        self._choose_device(torch, properties.get("gpu_id"))
+        self.__choose_device(torch, properties.get("gpu_id"))
         self.manifest = context.manifest
         named = self.manifest["model"]
         model_dir = properties.get("model_dir")
         serialized = named.get("serializedFile")
         self.model_pt_path = os.path.join(model_dir, serialized) if serialized else None
-        self.model = self._load_model(torch, model_dir, named.get("modelFile", ""))
+        self.model = self.__load_model(torch, model_dir, named.get("modelFile", ""))
         self.model = model_compiler.compiled(torch, self.model, self.device, getattr(self, "model_yaml_config", None))
         self.mapping = load_label_mapping(os.path.join(model_dir, "index_to_name.json"))
         self.initialized = True
 
-    def _choose_device(self, torch: Any, gpu: Optional[int]) -> None:
+    def __choose_device(self, torch: Any, gpu: Optional[int]) -> None:
         gpu = _visible(torch, gpu)
         if gpu is not None and torch.cuda.is_available():
             self.map_location, self.device = "cuda", torch.device("cuda:%s" % gpu)
@@ -116,7 +130,7 @@ class BaseHandler(abc.ABC):
         else:
             self.map_location, self.device = "cpu", torch.device("cpu")
 
-    def _load_model(self, torch: Any, model_dir: str, model_file: str) -> Any:
+    def __load_model(self, torch: Any, model_dir: str, model_file: str) -> Any:
         path = self.model_pt_path or ""
         if model_file:
             model = self._load_pickled_model(model_dir, model_file, self.model_pt_path)
@@ -133,7 +147,7 @@ class BaseHandler(abc.ABC):
                 logger.info("Succesfully setup ort session")
                 return session
             logger.error(missing.sentence("onnxruntime"))
-        if path.endswith(".so") and self._use_torch_export_aot_compile():
+        if path.endswith(".so") and self._use_torch_export_aot_compile() and _torch_version() >= (2, 3):
             if self.map_location == "cuda":
                 torch.cuda.set_device(self.device)
             return self._load_torch_export_aot_compile(path)
@@ -184,26 +198,26 @@ class BaseHandler(abc.ABC):
         """Answer a batch; its first request decides whether it is explained or predicted."""
         started = time.perf_counter()
         self.context = context
-        if _profiler_wanted():
+        if profiler_wanted():
             if self.manifest is None:
                 self.manifest = context.manifest
             output, _ = self._infer_with_profiler(data=data)
         elif self._is_describe():
             output = [self.describe_handle()]
         else:
-            output = self._infer(data)
+            output = self.__infer(data)
         milliseconds = round((time.perf_counter() - started) * 1000, 2)
         context.metrics.add_time("HandlerTime", milliseconds, None, "ms")
         return output
 
-    def _infer(self, data: Any) -> Any:
+    def __infer(self, data: Any) -> Any:
         prepared = self.preprocess(data)
         if self._is_explain():
             return self.explain_handle(prepared, data)
         return self.postprocess(self.inference(prepared))
 
     def _infer_with_profiler(self, data: Any) -> Tuple[Any, Any]:
-        """Return what _infer does, and the profile of it."""
+        """Return what handle does with a batch, and the profile of it."""
         profiler: Any = importlib.import_module("torch.profiler")
         if not self.profiler_args:
             activities = profiler.ProfilerActivity
@@ -265,7 +279,8 @@ def _visible(torch: Any, gpu: Optional[int]) -> Optional[int]:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
-def _profiler_wanted() -> bool:
+def profiler_wanted() -> bool:
+    """Tell whether ENABLE_TORCH_PROFILER asks for a profile of each batch."""
     return os.environ.get("ENABLE_TORCH_PROFILER", "").lower() not in ("", "0", "false", "no", "off")
 
 

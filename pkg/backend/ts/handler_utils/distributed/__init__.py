@@ -1,0 +1,1 @@
+"""Helpers for models that several processes share."""

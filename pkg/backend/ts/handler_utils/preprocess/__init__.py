@@ -1,0 +1,1 @@
+"""Helpers that prepare data for models."""

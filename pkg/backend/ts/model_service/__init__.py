@@ -1,0 +1,1 @@
+"""Services in the form of MXNet Model Server, from before handlers."""

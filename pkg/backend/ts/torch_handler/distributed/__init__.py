@@ -1,0 +1,1 @@
+"""Base handlers of models that several processes share."""

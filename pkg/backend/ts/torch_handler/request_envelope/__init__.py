@@ -1,0 +1,1 @@
+"""Envelopes: the forms of requests and results that the configuration key service_envelope chooses from."""

@@ -1,0 +1,1 @@
+"""What stands for the server in tests of handlers."""

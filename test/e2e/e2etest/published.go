@@ -1,0 +1,47 @@
+package e2etest
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Patient lets the test wait longer for a server whose workers import torch.
+func Patient() Option {
+	return func(s *Site) { s.patience = 2 * time.Minute }
+}
+
+// Published has the site run TorchServe 0.12 as published instead of our program;
+// dir is the virtual environment it is installed in. Its command line, files and
+// addresses are those of ours.
+func Published(dir string) Option {
+	bin := filepath.Join(dir, "bin")
+	return func(s *Site) {
+		s.program = filepath.Join(bin, "torchserve")
+		s.published = true
+		Patient()(s)
+		Env("PATH=" + bin + string(filepath.ListSeparator) + searchPath())(s)
+	}
+}
+
+// frontend returns the process that serves: the command of 0.12 only waits for a
+// child of its own.
+func (s *Site) frontend(command int) int {
+	if !s.published {
+		return command
+	}
+	all := s.Processes()
+	at := slices.IndexFunc(all, func(p Process) bool { return filepath.Base(p.Args[0]) == "java" })
+	require.GreaterOrEqual(s.t, at, 0, "no Java process among %v", all)
+	return all[at].PID
+}
+
+// Backend returns the folder of this repository that holds the package ts, for
+// servers that are to run its worker.
+func Backend(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(repository(t), "pkg", "backend")
+}
