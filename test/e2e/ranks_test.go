@@ -130,7 +130,9 @@ func TestRanks(t *testing.T) {
 		assert.Equal(t, "8 at rank 0", l.askOf("pp", "", "8").Body)
 		reply := l.Manage(http.MethodGet, "/models/pp?customized=true")
 		assert.Contains(t, reply.Body, "\"customizedMetadata\": {\n      \"rank\": 0\n    }")
-		assert.Len(t, lines(l.Logs("model_log.log"), "model_name: pp, batchSize: 1"), 2, "the load reaches all")
+		l.Await("the load in the log of both", func() bool {
+			return len(lines(l.Logs("model_log.log"), "model_name: pp, batchSize: 1")) == 2
+		})
 		assert.NotContains(t, l.Logs("model_log.log"), "skip sending response")
 	})
 	t.Run("SCH-065 describe is the first rank's alone", func(t *testing.T) {
