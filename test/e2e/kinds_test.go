@@ -22,7 +22,7 @@ var gatesModule string
 //go:embed testdata/steps.py
 var stepsHandler string
 
-//go:embed testdata/sequence.py
+//go:embed testdata/turns.py
 var sequenceHandler string
 
 //go:embed testdata/crowd.py
