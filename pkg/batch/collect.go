@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
 )
 
@@ -58,9 +57,7 @@ func (s *supply) collect(ctx context.Context, l Limits, into []*job.Job) ([]*job
 	}
 	into, err = s.fill(ctx, l, into, from)
 	if err != nil {
-		for _, j := range s.back(into[from:]) {
-			j.Fail(fault.New(fault.Busy, ""))
-		}
+		failAll(s.back(into[from:]))
 		return into[:from], err
 	}
 	return into, nil
@@ -174,9 +171,7 @@ func (q *Queue) Ready(l Limits, room int, into []*job.Job) []*job.Job {
 	if full && first.Kind != job.Describe && size(batch) <= room {
 		return into
 	}
-	for _, j := range q.Return(batch) {
-		j.Fail(fault.New(fault.Busy, ""))
-	}
+	failAll(q.Return(batch))
 	return into[:from]
 }
 

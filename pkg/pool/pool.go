@@ -97,13 +97,14 @@ type Config struct {
 
 // Pool is one model version at work.
 type Pool struct {
-	cfg     Config
-	waiting backlog
-	queue   *batch.Queue     // waiting, unless the model is stateful; then nil
-	open    *batch.Sequences // waiting, if the model is stateful; else nil
-	tickets *tickets         // nil: every job is admitted that finds a place
-	scaler  *scaler          // nil: the number of workers is what calls make it
-	log     zerolog.Logger
+	cfg         Config
+	waiting     backlog
+	queue       *batch.Queue     // waiting, unless the model is stateful; then nil
+	open        *batch.Sequences // waiting, if the model is stateful; else nil
+	sequenceLog zerolog.Logger   // of a stateful model
+	tickets     *tickets         // nil: every job is admitted that finds a place
+	scaler      *scaler          // nil: the number of workers is what calls make it
+	log         zerolog.Logger
 
 	refusing atomic.Bool  // closed, or about to be
 	alive    atomic.Int64 // slots that run or may come back
@@ -128,6 +129,7 @@ func New(cfg Config) *Pool {
 	if cfg.Settings.Sequence.Batching {
 		p.open = newSequences(cfg.Settings)
 		p.waiting = p.open
+		p.sequenceLog = cfg.Log(LogSequence, "pool")
 	} else {
 		p.queue = batch.NewQueue(cfg.Settings.QueueSize)
 		p.waiting = p.queue

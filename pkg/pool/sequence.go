@@ -26,12 +26,11 @@ func newSequences(s model.Settings) *batch.Sequences {
 func (p *Pool) putInSequence(j *job.Job) error {
 	p.findSequence(j)
 	opened, err := p.open.Put(j, func() bool { return p.admit(j) })
-	log := p.cfg.Log(LogSequence, "pool")
 	switch {
 	case opened:
-		log.Info().Msg("added jobGroup for sequenceId:" + j.Sequence)
+		p.sequenceLog.Info().Msg("added jobGroup for sequenceId:" + j.Sequence)
 	case errors.Is(err, batch.ErrSequences):
-		log.Warn().Msgf("Skip the requestId: %s for sequence: %s due to jobGroups size: %d exceeding maxNumSequence: %d",
+		p.sequenceLog.Warn().Msgf("Skip the requestId: %s for sequence: %s due to jobGroups size: %d exceeding maxNumSequence: %d",
 			j.ID, j.Sequence, p.open.Open(), p.cfg.Settings.Sequence.MaxNumber)
 		return busy()
 	}
