@@ -14,8 +14,8 @@ import (
 // quiet is a sink that drops everything.
 type quiet struct{}
 
-func (quiet) Deliver(job.Reply) {}
-func (quiet) Fail(error)        {}
+func (quiet) Deliver(job.Reply) bool { return true }
+func (quiet) Fail(error)             {}
 
 func TestAllocations(t *testing.T) {
 	q := batch.NewQueue(16)

@@ -50,6 +50,9 @@ func (q *sequence) since() time.Time {
 	return time.Time{}
 }
 
+// busy returns the number of jobs that the worker has, or may take at once.
+func (l *lane) busy() int { return len(l.held) + len(l.ready) }
+
 func (l *lane) list(q *sequence) {
 	if !slices.Contains(l.ready, q) {
 		l.ready = append(l.ready, q)

@@ -19,10 +19,11 @@ import (
 // tally is a sink that counts final answers.
 type tally struct{ answers, left int }
 
-func (s *tally) Deliver(r job.Reply) {
+func (s *tally) Deliver(r job.Reply) bool {
 	if !r.More {
 		s.answers++
 	}
+	return true
 }
 func (s *tally) Fail(error) { s.answers++ }
 

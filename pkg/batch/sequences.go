@@ -21,6 +21,7 @@ type SequenceLimits struct {
 	Loose     int           // waiting jobs that belong to no sequence, 1 and more
 	MaxIdle   time.Duration // without a job, after which a sequence ends
 	Timeout   time.Duration // after which a sequence ends in any case; 0: never
+	Free      bool          // a new sequence needs a worker that has a free place, as tickets promise
 }
 
 // Sequences holds the waiting jobs of one stateful model version (SCH §13). A
@@ -113,7 +114,7 @@ func (s *Sequences) signalAll() {
 }
 
 // begin opens a sequence and gives it to the worker that has the fewest
-// (SCH-D47).
+// (SCH-D47), of those with the least to do if a free place was promised.
 func (s *Sequences) begin(id string) *sequence {
 	q := &sequence{id: id, created: time.Now()}
 	q.timer = time.AfterFunc(time.Hour, func() { s.expire(q) })
@@ -128,7 +129,12 @@ func (s *Sequences) bind(q *sequence) {
 	if len(s.lanes) == 0 {
 		return
 	}
-	q.lane = slices.MinFunc(s.lanes, func(a, b *lane) int { return a.bound - b.bound })
+	q.lane = slices.MinFunc(s.lanes, func(a, b *lane) int {
+		if s.limits.Free && a.busy() != b.busy() {
+			return a.busy() - b.busy()
+		}
+		return a.bound - b.bound
+	})
 	q.lane.bound++
 }
 

@@ -60,7 +60,9 @@ type Reply struct {
 // must return at once and must not call back into the pool. After a reply
 // without More, or after Fail, nothing more is called.
 type Sink interface {
-	Deliver(r Reply)
+	// Deliver takes a reply. It returns false when it will take no more pieces: the
+	// job is then given up.
+	Deliver(r Reply) (more bool)
 	Fail(err error)
 }
 
@@ -148,8 +150,8 @@ func (j *Job) Waited() time.Duration {
 // Only the goroutine that took the job may call it.
 func (j *Job) Deliver(r Reply) bool {
 	if r.More {
-		if j.state.Load() == taken {
-			j.Sink.Deliver(r)
+		if j.state.Load() == taken && !j.Sink.Deliver(r) {
+			j.Abandon()
 		}
 		return true
 	}

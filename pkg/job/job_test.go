@@ -23,8 +23,11 @@ type record struct {
 	errs    []error
 }
 
-func (r *record) Deliver(reply job.Reply) { r.replies = append(r.replies, reply) }
-func (r *record) Fail(err error)          { r.errs = append(r.errs, err) }
+func (r *record) Deliver(reply job.Reply) bool {
+	r.replies = append(r.replies, reply)
+	return true
+}
+func (r *record) Fail(err error) { r.errs = append(r.errs, err) }
 
 func newJob() (*job.Job, *record) {
 	r := &record{}
@@ -172,11 +175,14 @@ func TestStream(t *testing.T) {
 		_, err := job.NewStream().Next(ctx)
 		assert.ErrorIs(t, err, gone)
 	})
-	t.Run("a reader that is too slow loses its stream", func(t *testing.T) {
+	t.Run("a reader that is too slow loses its stream, and its place at the worker", func(t *testing.T) {
 		s := job.NewStream()
+		j := &job.Job{Sink: s}
+		j.Take(time.Now())
 		piece := make([]byte, job.MaxUnread/4)
-		for range 8 {
-			s.Deliver(job.Reply{Body: piece, More: true})
+		for i := range 8 {
+			assert.Equal(t, i > 4, j.Abandoned())
+			assert.True(t, j.Deliver(job.Reply{Body: piece, More: true}))
 		}
 		read := 0
 		for {
@@ -221,8 +227,8 @@ func TestDeliverAllocatesNothing(t *testing.T) {
 // quiet is a sink that drops everything.
 type quiet struct{}
 
-func (quiet) Deliver(job.Reply) {}
-func (quiet) Fail(error)        {}
+func (quiet) Deliver(job.Reply) bool { return true }
+func (quiet) Fail(error)             {}
 
 func ExampleStream() {
 	s := job.NewStream()

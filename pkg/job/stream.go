@@ -27,8 +27,9 @@ func NewStream() *Stream {
 	return &Stream{ready: make(chan struct{}, 1)} // a second signal would say nothing new
 }
 
-// Deliver keeps r for the reader.
-func (s *Stream) Deliver(r Reply) {
+// Deliver keeps r for the reader. It returns false when the stream is lost,
+// because too much of it is unread.
+func (s *Stream) Deliver(r Reply) (more bool) {
 	s.mu.Lock()
 	if s.err == nil {
 		s.replies = append(s.replies, r)
@@ -37,8 +38,10 @@ func (s *Stream) Deliver(r Reply) {
 			s.err = fault.New(fault.Internal, "The client reads its stream too slowly")
 		}
 	}
+	more = s.err == nil
 	s.mu.Unlock()
 	s.signal()
+	return more
 }
 
 // Fail ends the stream after the replies that were delivered before.

@@ -16,8 +16,11 @@ import (
 // answered is a sink that signals.
 type answered chan struct{}
 
-func (a answered) Deliver(job.Reply) { a <- struct{}{} }
-func (a answered) Fail(error)        { a <- struct{}{} }
+func (a answered) Deliver(job.Reply) bool {
+	a <- struct{}{}
+	return true
+}
+func (a answered) Fail(error) { a <- struct{}{} }
 
 // roundTrips returns a function that has one job answered by a worker that does
 // nothing, and costs nothing itself; it may be called limit times.

@@ -34,7 +34,7 @@ func newClient(id string) *client {
 	return c
 }
 
-func (c *client) Deliver(r job.Reply) {
+func (c *client) Deliver(r job.Reply) bool {
 	if c.told != nil {
 		c.told()
 	}
@@ -44,6 +44,7 @@ func (c *client) Deliver(r job.Reply) {
 		c.last++
 		c.reply, c.when = &r, time.Now()
 	}
+	return true
 }
 
 func (c *client) Fail(err error) {

@@ -17,7 +17,7 @@ const LogSequence = "org.pytorch.serve.wlm.SequenceBatching"
 func newSequences(s model.Settings) *batch.Sequences {
 	return batch.NewSequences(batch.SequenceLimits{
 		Number: s.Sequence.MaxNumber, QueueSize: s.Sequence.QueueSize, Loose: s.QueueSize,
-		MaxIdle: s.Sequence.MaxIdle, Timeout: s.Sequence.Timeout,
+		MaxIdle: s.Sequence.MaxIdle, Timeout: s.Sequence.Timeout, Free: s.JobTicket,
 	})
 }
 

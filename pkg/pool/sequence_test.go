@@ -90,6 +90,22 @@ func TestSequenceHeaders(t *testing.T) {
 
 func TestSequences(t *testing.T) {
 	t.Parallel()
+	t.Run("SCH-039 a ticket opens a sequence at the worker that waits", func(t *testing.T) {
+		t.Parallel()
+		tm := &team{work: 10 * time.Second, apart: true}
+		bubble(t, tm, stateful(func(s *model.Settings) { s.JobTicket = true }), func(t *testing.T, p *pool.Pool) {
+			scale(t, p, 2)
+			send(t, p, within("a", "a1"))
+			send(t, p, within("b", "b1"))
+			pass(time.Minute / 2)
+			send(t, p, within("a", "a2")) // both workers have one sequence, the first one has work
+			pass(time.Second)
+			c := within("c", "c1")
+			send(t, p, c)
+			pass(time.Minute / 2)
+			c.answered(t, 10*time.Second)
+		})
+	})
 	t.Run("SCH-051 SCH-052 one worker, in order, one at a time", func(t *testing.T) {
 		t.Parallel()
 		tm := &team{work: time.Second, most: 4, apart: true}

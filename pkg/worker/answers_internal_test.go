@@ -16,13 +16,14 @@ import (
 // ends counts the last answers to a job.
 type ends struct{ n, after int }
 
-func (e *ends) Deliver(r job.Reply) {
+func (e *ends) Deliver(r job.Reply) bool {
 	if e.n > 0 {
 		e.after++
 	}
 	if !r.More {
 		e.n++
 	}
+	return true
 }
 func (e *ends) Fail(error) { e.n++ }
 

@@ -15,8 +15,8 @@ import (
 // quiet is a sink that drops everything.
 type quiet struct{}
 
-func (quiet) Deliver(job.Reply) {}
-func (quiet) Fail(error)        {}
+func (quiet) Deliver(job.Reply) bool { return true }
+func (quiet) Fail(error)             {}
 
 // again makes jobs of batch ready to be sent once more.
 func again(batch []*job.Job, body []byte) {
