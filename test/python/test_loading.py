@@ -252,11 +252,6 @@ def test_PYB_018_one_context_for_all(serve: StartWorker) -> None:
 @pytest.mark.parametrize(
     ("source", "package", "distribution"),
     [
-        (
-            "import no_such_package.part\n\ndef handle(data, context):\n    return data\n",
-            "no_such_package",
-            "no_such_package",
-        ),
         ("def handle(data, context):\n    import PIL.Image\n", "PIL", "Pillow"),
         (
             "from ts.torch_handler.base_handler import BaseHandler\n\nclass H(BaseHandler):\n    pass\n",
@@ -275,6 +270,15 @@ def test_PYB_013_a_missing_package_and_how_to_install_it(
     last = worker.wait_for("ModuleNotFoundError: No module named '%s" % package)
     advice = "%s is not installed: run `%s -m pip install %s`, or put it into the archive's requirements.txt"
     assert last.endswith("; " + advice % (package, sys.executable, distribution))
+    assert worker.exit_status() == 1
+
+
+def test_nothing_is_installed_by_the_name_of_an_unknown_module(make_model: MakeModel, start: StartWorker) -> None:
+    """It may be a file that was forgotten; anybody can register its name in a package index."""
+    worker = start(make_model("import no_such_package.part\n", manifest={"model": {}}))
+    assert worker.load("handler.py").code == 500
+    last = worker.wait_for("ModuleNotFoundError: No module named 'no_such_package'; no_such_package is neither installed ")
+    assert "pip" not in last
     assert worker.exit_status() == 1
 
 
