@@ -166,12 +166,7 @@ func TestAsynchronousWorkers(t *testing.T) {
 	t.Run("a client that asks again with the same id, while the first request is in work", func(t *testing.T) {
 		t.Parallel()
 		l.add(t, "twin", crowd())
-		ask := func(verb, body string) *pending {
-			return l.begin(t, e2etest.Call{
-				Method: http.MethodPost, To: e2etest.Inference, Path: path("twin", verb), Body: body,
-				Header: map[string]string{"X-Request-Id": "twin"},
-			})
-		}
+		ask := func(verb, body string) *pending { return l.beginAskAs(t, "twin", "twin", verb, body) }
 		first := ask("at/twin", "first")
 		l.awaitHeld(t, "twin")
 		beside := ask("", "beside")

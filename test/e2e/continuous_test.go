@@ -157,12 +157,7 @@ func TestContinuousBatching(t *testing.T) {
 	t.Run("two live requests with one id are two requests", func(t *testing.T) {
 		t.Parallel()
 		l.add(t, "twins", steps())
-		ask := func(verb, body string) *pending {
-			return l.begin(t, e2etest.Call{
-				Method: http.MethodPost, To: e2etest.Inference, Path: path("twins", verb), Body: body,
-				Header: map[string]string{"X-Request-Id": "twin"},
-			})
-		}
+		ask := func(verb, body string) *pending { return l.beginAskAs(t, "twin", "twins", verb, body) }
 		first := ask("at/twins/a/b", "1")
 		l.awaitHeld(t, "twins")
 		second := ask("c/d", "2")

@@ -125,6 +125,15 @@ func (l lab) beginAsk(t *testing.T, model, verb, body string) *pending {
 	return l.begin(t, e2etest.Call{Method: http.MethodPost, To: e2etest.Inference, Path: path(model, verb), Body: body})
 }
 
+// beginAskAs is beginAsk with an id of the client's own.
+func (l lab) beginAskAs(t *testing.T, id, model, verb, body string) *pending {
+	t.Helper()
+	return l.begin(t, e2etest.Call{
+		Method: http.MethodPost, To: e2etest.Inference, Path: path(model, verb), Body: body,
+		Header: map[string]string{"X-Request-Id": id},
+	})
+}
+
 // answer waits for the answer.
 func (p *pending) answer() e2etest.Reply {
 	p.t.Helper()
