@@ -71,7 +71,7 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 		Vacate: func(slot pool.Slot) { seats.Leave(slot.GPU) },
 		NewWorker: func(slot pool.Slot) pool.Worker {
 			return worker.New(worker.Config{
-				Port: slot.Port, GPU: slot.GPU, Env: slot.Env,
+				Port: slot.Port, GPU: slot.GPU, Env: slot.Env, Share: slot.Share,
 				Archive: a, Settings: settings, Launch: launch,
 				MaxResponse: int(s.cfg.Workers.MaxResponse),
 				StopGrace:   s.cfg.Workers.StopGrace,
@@ -81,6 +81,7 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 				Log:         s.logs.Logger,
 			})
 		},
+		Pinned:    launch.CPULauncher != nil,
 		Sequences: model.SequenceHeaders(s.cfg.HTTP.Sequence),
 		Release:   func(slot pool.Slot) { s.metrics.Forget(worker.Name(slot.Port, a)) },
 		StopLimit: s.cfg.Models.Defaults.Unregister,
@@ -144,6 +145,10 @@ func (s *Server) launch() (worker.Launch, error) {
 	}
 	if c.Debug {
 		l.SocketDir = s.cfg.Server.TempDir // where whoever starts the worker expects its socket
+	}
+	if c.CPULauncher.Enabled {
+		cpu := &backend.CPULauncher{Args: c.CPULauncher.Args}
+		l.CPULauncher = &worker.CPULauncher{Args: cpu.Args, Check: cpu.Check}
 	}
 	if c.HideEnv != nil {
 		l.Hidden = c.HideEnv.MatchString

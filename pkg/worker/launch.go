@@ -32,6 +32,8 @@ type Launch struct {
 
 	CPPLogConfig string // for C++ workers; empty: none
 	LimitPixels  bool   // limit_max_image_pixels
+
+	CPULauncher *CPULauncher // nil: the system decides on which cores workers run
 }
 
 // address returns where the worker, or the rank, with this port listens.
@@ -42,8 +44,9 @@ func (l Launch) address(port int) (network, address string) {
 	return "unix", filepath.Join(l.SocketDir, ".ts.sock."+strconv.Itoa(port))
 }
 
-// command returns the argument list of a worker (WRK §9.1, §9.4, §9.6).
-func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, error) {
+// command returns the argument list of a worker (WRK §9.1, §9.4, §9.6). pin returns
+// the words that bind what an interpreter runs to CPU cores.
+func (l Launch) command(port int, a model.Archive, s model.Settings, pin func(python string) []string) ([]string, error) {
 	if a.Runtime == model.LSP {
 		return l.cppCommand(port, a)
 	}
@@ -60,6 +63,7 @@ func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, 
 			return nil, err
 		}
 	}
+	args = append(args, pin(python)...)
 	args = append(args, filepath.Join(l.Home, "ts", "model_service_worker.py"))
 	args = append(args, l.socketFlags(port, "--sock-type", "--sock-name")...)
 	args = append(args, "--metrics-config", l.MetricsConfig)

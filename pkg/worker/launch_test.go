@@ -36,10 +36,12 @@ func linked(t *testing.T, a model.Archive) model.Archive {
 	return a
 }
 
+func unpinned(string) []string { return nil }
+
 func TestCommand(t *testing.T) {
 	command := func(t *testing.T, l Launch, a model.Archive, s model.Settings) string {
 		t.Helper()
-		args, err := l.command(9000, a, s)
+		args, err := l.command(9000, a, s, unpinned)
 		require.NoError(t, err)
 		return strings.Join(args, " ")
 	}
@@ -78,7 +80,7 @@ func TestCommand(t *testing.T) {
 	t.Run("no interpreter", func(t *testing.T) {
 		l := launch
 		l.Python = ""
-		_, err := l.command(9000, a, model.Settings{})
+		_, err := l.command(9000, a, model.Settings{}, unpinned)
 		assert.ErrorContains(t, err, "--python")
 	})
 }
@@ -91,7 +93,7 @@ func TestCommandOfRanks(t *testing.T) {
 	l.Python, l.LogDir = python, "/var/logs"
 	command := func(t *testing.T, l Launch, d model.Devices) string {
 		t.Helper()
-		args, err := l.command(29500, a, model.Settings{Devices: d})
+		args, err := l.command(29500, a, model.Settings{Devices: d}, unpinned)
 		require.NoError(t, err)
 		return strings.Join(args, " ")
 	}
@@ -154,14 +156,14 @@ func TestCommandOfCPPWorkers(t *testing.T) {
 	a.Runtime = model.LSP
 	l := launch
 	l.Home = t.TempDir()
-	_, err := l.command(9000, a, model.Settings{})
+	_, err := l.command(9000, a, model.Settings{}, unpinned)
 	require.EqualError(t, err, "model_worker_socket not found")
 	binary := l.Home + "/ts/cpp/bin/model_worker_socket"
 	touch(t, binary)
 	t.Run("unix, with a log configuration", func(t *testing.T) {
 		l := l
 		l.CPPLogConfig = "/etc/cpp.yaml"
-		args, err := l.command(9000, a, model.Settings{})
+		args, err := l.command(9000, a, model.Settings{}, unpinned)
 		require.NoError(t, err)
 		assert.Equal(t, []string{
 			binary, "--sock_type", "unix", "--sock_name", "/run/ts/.ts.sock.9000", "--runtime_type", "LSP",
