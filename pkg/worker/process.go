@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/procgroup"
 )
 
 // program is what a process is started from.
@@ -51,7 +52,7 @@ func spawn(o program, streams streamLog) (*process, error) {
 	cmd := exec.Command(o.args[0], o.args[1:]...)
 	cmd.Dir = o.dir
 	cmd.Env = o.env
-	cmd.SysProcAttr = groupLeader()
+	cmd.SysProcAttr = procgroup.Leader()
 	p := &process{
 		program: o,
 		cmd:     cmd,
@@ -127,7 +128,7 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	_ = p.cmd.Wait() // the status is in ProcessState
 	// What it left behind in its group goes with it, before the number of the
 	// group can belong to somebody else. What a launcher starts has its own groups.
-	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	procgroup.Signal(p.cmd.Process.Pid, syscall.SIGKILL)
 	if p.tag != "" {
 		killTagged(p.tag)
 	}
@@ -241,7 +242,7 @@ func (p *process) kill(limit time.Duration) error {
 // signal sends s to the group of a process that has not ended.
 func (p *process) signal(s syscall.Signal) {
 	if !p.ended() {
-		signalGroup(p.cmd.Process.Pid, s)
+		procgroup.Signal(p.cmd.Process.Pid, s)
 	}
 }
 

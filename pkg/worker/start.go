@@ -91,7 +91,7 @@ func (w *Worker) spawn(ctx context.Context) error {
 		extra = torchrunEnv(devices.Torchrun)
 	}
 	p, err := spawn(program{
-		args: args, dir: w.cfg.Archive.Dir, env: w.cfg.Launch.environ(w.cfg.Archive, append(extra, w.cfg.Env...)...),
+		args: args, dir: w.cfg.Archive.Dir, env: w.cfg.Launch.Environment(w.cfg.Archive, append(extra, w.cfg.Env...)...),
 		ranks: ranks, indirect: ranks > 0 || pinned != nil,
 	}, streamLog{
 		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
