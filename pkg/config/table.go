@@ -46,7 +46,7 @@ var table = []Key{
 	{"allowed_urls", "TS_ALLOWED_URLS", "", List, "", "file://.*|http(s)?://.*", Rule{}, Archives, "Comma-separated regular expressions; one must match a URL wholly before an archive is fetched from it."},
 	{"use_env_allowed_urls", none, "", Bool, "", "false", Rule{}, Archives, "true: TS_ALLOWED_URLS may replace allowed_urls."},
 	{"install_py_dep_per_model", std, "", Bool, "", "false", Rule{}, Archives, "Install the requirements file of each archive."},
-	{"install_py_dep_timeout_sec", std, "", Int, "s", "3600", from(1), Archives, "Time for the installation of one archive's requirements."},
+	{"install_py_dep_timeout_sec", std, "", Int, "s", "3600", from(1), Archives, "Time for the environment and the requirements of one archive."},
 	{"default_workers_per_model", std, "", Int, "", "0", from(minInt32), Archives, "Workers of a model where nothing else says; 0: for models loaded at start the number of GPUs, else of CPUs."},
 	{"job_queue_size", std, "", Int, "jobs", "100", from(1), Archives, "Requests that may wait for the workers of a model; more are answered 503."},
 	{"default_response_timeout", std, "", Int, "s", "120", from(minInt32), Archives, "Time for a worker to answer a batch."},

@@ -107,6 +107,7 @@ func TestValues(t *testing.T) {
 		assert.Equal(t, "kserve", c.Models.Envelope)
 		assert.Equal(t, "*", c.HTTP.CORS.Origin)
 		assert.Equal(t, []string{"--a", "", "b"}, c.Workers.CPULauncher.Args)
+		assert.Empty(t, with(t, "cpu_launcher_args=x").load().Workers.CPULauncher.Args, "WRK-047: one character is none")
 		assert.Equal(t, "p ", c.Listen.TLS.Password)
 		assert.Equal(t, []string{"a.py", "--gpu", "0"}, c.Metrics.SystemCommand)
 		assert.Equal(t, []config.LoggerLevel{{"ACCESS_LOG", "OFF"}, {"a.b", "DEBUG"}}, c.Logs.Levels)

@@ -46,7 +46,7 @@ func (r *reader) workers() Workers {
 		Debug:            r.debug(),
 	}
 	w.CPULauncher.Enabled = r.bool("cpu_launcher_enable")
-	if args := r.text("cpu_launcher_args"); args != "" {
+	if args := r.text("cpu_launcher_args"); len(args) > 1 {
 		w.CPULauncher.Args = strings.Split(args, " ")
 	}
 	return w

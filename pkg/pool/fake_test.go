@@ -57,6 +57,7 @@ type team struct {
 	polite     time.Duration                        // that a process takes to stop unless it is killed
 	stop       func(f *fake, n int) error           // outcome of the n-th stop, from 1
 	log        *bytes.Buffer                        // nil: none
+	pinned     bool                                 // the workers share the CPU cores
 
 	mu       sync.Mutex // Protects fields below
 	port     int
@@ -111,6 +112,7 @@ func (tm *team) config(settings model.Settings) pool.Config {
 			tm.fakes = append(tm.fakes, f)
 			return f
 		},
+		Pinned:    tm.pinned,
 		Sequences: model.SequenceHeaders{ID: sequenceID, Start: "start", End: "end"},
 		StopLimit: 10 * time.Second,
 		Log: func(name, thread string) zerolog.Logger {

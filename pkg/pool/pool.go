@@ -58,6 +58,8 @@ type Slot struct {
 	Port int
 	GPU  int // -1: none
 	Env  []string
+	// Share is set by the pool, if Config.Pinned.
+	Share worker.Share
 }
 
 // backlog is what waits in a pool.
@@ -86,6 +88,9 @@ type Config struct {
 	Release func(Slot)
 	// NewWorker makes a worker whose process is not started.
 	NewWorker func(Slot) Worker
+	// Pinned says that the workers share the CPU cores among them: the parts change
+	// with their number, so that each call of Scale replaces all of them.
+	Pinned bool
 	// Sequences are the names of the headers that carry a sequence.
 	Sequences model.SequenceHeaders
 	// StopLimit is how long Close lets the batches in flight finish

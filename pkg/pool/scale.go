@@ -14,7 +14,7 @@ import (
 // Scale makes the number of workers at least w.Min and at most w.Max, which
 // must not be less; with a w.Min of 0 there are none afterwards. Workers that
 // gave up are replaced as far as the minimum asks for it, and dropped
-// otherwise. Surplus workers leave newest first, each after the batch it has in
+// otherwise. Pinned workers are all replaced. Surplus workers leave newest first, each after the batch it has in
 // work, which gets as long as the response time-out.
 //
 // The new workers are in Status when Scale returns. Without wait it returns
@@ -61,6 +61,7 @@ func (p *Pool) change(ctx context.Context, w model.Workers) (change, error) {
 		return change{}, busy()
 	}
 	surplus, missing := p.trim(w)
+	p.alive.Add(1) // for those to come: what is queued need not be refused when all others leave
 	for _, s := range surplus {
 		s.retire(p.cfg.Settings.Timeouts.Response)
 	}
@@ -68,6 +69,8 @@ func (p *Pool) change(ctx context.Context, w model.Workers) (change, error) {
 	for range missing {
 		p.start(ctx, launches)
 	}
+	p.alive.Add(-1)
+	p.sweep()
 	if p.scaler != nil {
 		p.scaler.restart(ctx)
 	}
@@ -82,7 +85,7 @@ func (p *Pool) trim(w model.Workers) (surplus []*slot, missing int) {
 	defer p.mu.Unlock()
 	p.workers = w
 	most := w.Max
-	if w.Min == 0 {
+	if w.Min == 0 || p.cfg.Pinned {
 		most = 0 // MGT-044: the maximum alone keeps no worker
 	}
 	kept := make([]*slot, 0, len(p.slots))
@@ -102,6 +105,7 @@ func (p *Pool) trim(w model.Workers) (surplus []*slot, missing int) {
 // it.
 func (p *Pool) start(ctx context.Context, launches chan<- error) *slot {
 	place := p.cfg.Assign()
+	place.Share = p.share()
 	s := &slot{
 		pool:    p,
 		place:   place,
@@ -120,6 +124,24 @@ func (p *Pool) start(ctx context.Context, launches chan<- error) *slot {
 	p.slots = append(p.slots, s)
 	p.mu.Unlock()
 	go s.run(ctx, hurry)
+	return s
+}
+
+// share returns the first part of the CPU cores that no worker has. A worker that
+// comes and goes by itself finds one because there are parts for as many as may be.
+func (p *Pool) share() worker.Share {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.cfg.Pinned {
+		return worker.Share{}
+	}
+	s := worker.Share{Of: p.workers.Min}
+	if p.scaler != nil {
+		s.Of = p.workers.Max
+	}
+	for slices.ContainsFunc(p.slots, func(other *slot) bool { return other.place.Share.Index == s.Index }) {
+		s.Index++
+	}
 	return s
 }
 

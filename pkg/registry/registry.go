@@ -23,8 +23,9 @@ type Entry struct {
 // Registry maps names and versions to entries. The zero value is not usable:
 // see New.
 type Registry struct {
-	mu     sync.RWMutex // Protects fields below
-	models map[model.Name]*versions
+	mu      sync.RWMutex // Protects fields below
+	models  map[model.Name]*versions
+	claimed map[model.Ref]bool // about to be entered
 }
 
 // versions are the entries of one name; there is always at least one.
@@ -34,7 +35,36 @@ type versions struct {
 }
 
 // New returns an empty registry.
-func New() *Registry { return &Registry{models: map[model.Name]*versions{}} }
+func New() *Registry {
+	return &Registry{models: map[model.Name]*versions{}, claimed: map[model.Ref]bool{}}
+}
+
+// Claim keeps others from claiming a name and version that is not entered, until
+// release is called: it is about to be, and that takes its time. The kind of its
+// error is Conflict.
+func (r *Registry) Claim(name model.Name, version model.Version) (release func(), err error) {
+	ref := model.Ref{Name: name, Version: version}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.claimed[ref] || r.has(ref) {
+		return nil, taken(ref)
+	}
+	r.claimed[ref] = true
+	return func() {
+		r.mu.Lock()
+		delete(r.claimed, ref)
+		r.mu.Unlock()
+	}, nil
+}
+
+func (r *Registry) has(ref model.Ref) bool {
+	vs, ok := r.models[ref.Name]
+	return ok && vs.entries[ref.Version] != nil
+}
+
+func taken(ref model.Ref) error {
+	return fault.New(fault.Conflict, fmt.Sprintf("Model version %s is already registered for model %s", ref.Version, ref.Name))
+}
 
 // Add enters e under its archive's name and version and reports whether it is
 // the default of its name. On Conflict nothing was changed.
@@ -42,14 +72,13 @@ func (r *Registry) Add(e *Entry) (isDefault bool, err error) {
 	a := e.Archive
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ref := (model.Ref{Name: a.Name, Version: a.Version}); r.has(ref) {
+		return false, taken(ref)
+	}
 	vs, ok := r.models[a.Name]
 	if !ok {
 		vs = &versions{entries: map[model.Version]*Entry{}, preferred: a.Version}
 		r.models[a.Name] = vs
-	}
-	if _, taken := vs.entries[a.Version]; taken {
-		return false, fault.New(fault.Conflict,
-			fmt.Sprintf("Model version %s is already registered for model %s", a.Version, a.Name))
 	}
 	vs.entries[a.Version] = e
 	return vs.preferred == a.Version, nil

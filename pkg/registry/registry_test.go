@@ -258,3 +258,28 @@ func ExampleRegistry() {
 	// true <nil>
 	// Model version: 2.0 does not exist for model: noop
 }
+
+func TestClaim(t *testing.T) {
+	t.Parallel()
+	r := filled(t, "1.0")
+	const conflict = "Model version %s is already registered for model noop"
+	_, err := r.Claim("noop", "1.0")
+	refused(t, err, fault.Conflict, fmt.Sprintf(conflict, "1.0"))
+	release, err := r.Claim("noop", "2.0")
+	require.NoError(t, err)
+	_, err = r.Claim("noop", "2.0")
+	refused(t, err, fault.Conflict, fmt.Sprintf(conflict, "2.0"))
+	_, err = r.Find(noop("2.0"))
+	assert.Equal(t, fault.VersionNotFound, fault.KindOf(err), "nobody sees it")
+	other, err := r.Claim("other", "2.0")
+	require.NoError(t, err)
+	other()
+	release()
+	release, err = r.Claim("noop", "2.0")
+	require.NoError(t, err, "the first one has thought better of it")
+	_, err = r.Add(entry("noop", "2.0"))
+	require.NoError(t, err)
+	release()
+	_, err = r.Claim("noop", "2.0")
+	refused(t, err, fault.Conflict, fmt.Sprintf(conflict, "2.0"))
+}

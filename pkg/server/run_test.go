@@ -361,18 +361,6 @@ func TestReload(t *testing.T) {
 	})
 }
 
-// TestDependencies: what this server cannot install yet it refuses to serve.
-func TestDependencies(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, "install_py_dep_per_model=true")
-	s.file("store/noop/MAR-INF/MANIFEST.json", `{"model":{"modelName":"noop","handler":"echo","requirementsFile":"requirements.txt"}}`)
-	s.file("store/noop/requirements.txt", "x\n")
-	r := s.run()
-	a := r.call("Management", http.MethodPost, "/models?url=noop", "")
-	assert.Equal(t, http.StatusBadRequest, a.status)
-	assert.Contains(t, a.body, "requirementsFile")
-}
-
 // TestTwo: servers that share a temporary directory do not disturb each other.
 func TestTwo(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/logging"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
+	"github.com/torchserve-go/torchserve/pkg/pydeps"
 	"github.com/torchserve-go/torchserve/pkg/registry"
 	"github.com/torchserve-go/torchserve/pkg/serving"
 	"github.com/torchserve-go/torchserve/pkg/worker"
@@ -47,8 +48,9 @@ func (s *Server) makeService(context.Context) error {
 
 	places := newPlaces(s.cfg.Workers, s.deps.Devices)
 	s.service = serving.New(s.servingConfig(), serving.Deps{
-		Archives: archives,
-		Registry: registry.New(),
+		Archives:     archives,
+		Dependencies: s.dependencies(launch),
+		Registry:     registry.New(),
 		NewPool: func(a model.Archive, settings model.Settings) *pool.Pool {
 			return s.newPool(a, settings, places, launch)
 		},
@@ -57,6 +59,14 @@ func (s *Server) makeService(context.Context) error {
 	})
 	s.undo.push("models", s.service.Close)
 	return nil
+}
+
+func (s *Server) dependencies(launch worker.Launch) *pydeps.Installer {
+	d := s.cfg.Models.Dependencies
+	return pydeps.New(pydeps.Config{
+		Requirements: d.Install, Limit: d.Timeout, Home: launch.Home, Launch: launch,
+		Log: s.logs.Logger(serving.LogManager, logging.MainThread),
+	})
 }
 
 func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, launch worker.Launch) *pool.Pool {
@@ -71,7 +81,7 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 		Vacate: func(slot pool.Slot) { seats.Leave(slot.GPU) },
 		NewWorker: func(slot pool.Slot) pool.Worker {
 			return worker.New(worker.Config{
-				Port: slot.Port, GPU: slot.GPU, Env: slot.Env,
+				Port: slot.Port, GPU: slot.GPU, Env: slot.Env, Share: slot.Share,
 				Archive: a, Settings: settings, Launch: launch,
 				MaxResponse: int(s.cfg.Workers.MaxResponse),
 				StopGrace:   s.cfg.Workers.StopGrace,
@@ -81,6 +91,7 @@ func (s *Server) newPool(a model.Archive, settings model.Settings, p *places, la
 				Log:         s.logs.Logger,
 			})
 		},
+		Pinned:    launch.CPULauncher != nil,
 		Sequences: model.SequenceHeaders(s.cfg.HTTP.Sequence),
 		Release:   func(slot pool.Slot) { s.metrics.Forget(worker.Name(slot.Port, a)) },
 		StopLimit: s.cfg.Models.Defaults.Unregister,
@@ -145,6 +156,10 @@ func (s *Server) launch() (worker.Launch, error) {
 	if c.Debug {
 		l.SocketDir = s.cfg.Server.TempDir // where whoever starts the worker expects its socket
 	}
+	if c.CPULauncher.Enabled {
+		cpu := &backend.CPULauncher{Args: c.CPULauncher.Args}
+		l.CPULauncher = &worker.CPULauncher{Args: cpu.Args, Check: cpu.Check}
+	}
 	if c.HideEnv != nil {
 		l.Hidden = c.HideEnv.MatchString
 	}
@@ -199,7 +214,6 @@ func (s *Server) servingConfig() serving.Config {
 		},
 		Models:          presets,
 		Devices:         len(s.deps.Devices.All),
-		Installs:        m.Dependencies.Install,
 		UnregisterLimit: m.Defaults.Unregister,
 		Unlimited:       s.cfg.Workers.Debug,
 	}

@@ -9,7 +9,7 @@
 //
 // # Registration
 //
-//	archive.Open -> settings merged -> registry.Add -> pool.Scale
+//	archive.Open -> settings merged -> registry.Claim -> dependencies -> registry.Add -> pool.Scale
 //
 // A step that fails undoes those before it, so that the same call can be
 // repeated (D-MGT-19). The workers of an asynchronous registration are not

@@ -43,6 +43,16 @@ type fixture struct {
 	store string // model store
 	work  string // directory of unpacked models
 	log   *lines
+
+	installs func(ctx context.Context, a model.Archive, s model.Settings) error // nil: nothing is to be installed
+}
+
+// Install is what the service has installed for a model.
+func (f *fixture) Install(ctx context.Context, a model.Archive, s model.Settings) error {
+	if f.installs == nil {
+		return nil
+	}
+	return f.installs(ctx, a, s)
 }
 
 // newFixture makes a service; change edits its configuration. It is closed, and
@@ -67,7 +77,7 @@ func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 		Limits:      archive.Limits{Entries: 1000, Bytes: 1 << 20, Ratio: 200},
 	})
 	f.Service = serving.New(cfg, serving.Deps{
-		Archives: archives, Registry: registry.New(), NewPool: pools(t, cfg.Devices),
+		Archives: archives, Dependencies: f, Registry: registry.New(), NewPool: pools(t, cfg.Devices),
 		Usage: func(gpu int) string { return "usage of " + strconv.Itoa(gpu) },
 		Log:   func(name string) zerolog.Logger { return zerolog.New(f.log).With().Str("logger", name).Logger() },
 	})

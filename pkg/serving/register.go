@@ -10,10 +10,11 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/registry"
 )
 
-// Register opens an archive, enters its model and starts workers. A synchronous
-// call with workers blocks until they serve. Cancelling ctx ends the opening of
-// the archive; what comes after it goes on, so that a failure of the workers is
-// undone even when nobody waits any more. On an error nothing of the
+// Register opens an archive, has its dependencies installed, enters its model and
+// starts workers. A synchronous call with workers blocks until they serve.
+// Cancelling ctx ends the opening of the archive and the installation; what comes
+// after them goes on, so that a failure of the workers is undone even when nobody
+// waits any more. On an error nothing of the
 // registration is left, apart from CleanupTimeout. Kinds: BadRequest,
 // ModelNotFound, Download, InvalidModel, ModelSetup, Conflict, Internal from the
 // archive; WorkerStart when there are no devices for a worker; Worker with the
@@ -64,21 +65,21 @@ func (s *Service) enter(ctx context.Context, r model.Registration, atStartup boo
 	if err != nil {
 		return nil, model.Workers{}, err
 	}
-	e, want, err := s.add(u, r, atStartup)
+	e, want, err := s.add(ctx, u, r, atStartup)
 	if err != nil {
 		return nil, want, errors.Join(err, u.Remove())
 	}
 	return e, want, nil
 }
 
-func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+func (s *Service) add(ctx context.Context, u *archive.Unpacked, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
 	a := u.Archive
 	preset := s.cfg.Models[a.Name][a.Version]
 	if preset.Runtime != "" && r.Runtime == "" {
 		a.Runtime = preset.Runtime
 	}
 	settings := s.settings(r, a.Runtime, u.Config, preset)
-	if err := s.supported(a, settings); err != nil {
+	if err := supported(a, settings); err != nil {
 		return nil, model.Workers{}, err
 	}
 	want := s.workers(r, u.Config)
@@ -86,6 +87,14 @@ func (s *Service) add(u *archive.Unpacked, r model.Registration, atStartup bool)
 		want = s.startWorkers(u.Config, preset)
 	}
 	if err := affordable(want); err != nil {
+		return nil, want, err
+	}
+	release, err := s.registry.Claim(a.Name, a.Version)
+	if err != nil {
+		return nil, want, err
+	}
+	defer release()
+	if err := s.install(ctx, a, settings); err != nil {
 		return nil, want, err
 	}
 	e := &registry.Entry{Archive: a, Settings: settings, Pool: s.newPool(a, settings), AtStartup: atStartup, Discard: u.Remove}

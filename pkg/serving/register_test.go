@@ -117,7 +117,6 @@ func TestRegisterRefused(t *testing.T) {
 		"MGT-012 upwards":    {"../noop.mar", source{}, fault.ModelNotFound, "Relative path is not allowed in url: ../noop.mar"},
 		"MGT-013 missing":    {"nope.mar", source{}, fault.ModelNotFound, "Model not found at: nope.mar"},
 		"MGT-019 no name":    {"noop.mar", source{name: "-"}, fault.InvalidModel, "Model name is not defined."},
-		"not supported yet":  {"noop.mar", source{yaml: "useVenv: true\n"}, fault.InvalidModel, "This server does not support useVenv yet"},
 		"C++ ranks":          {"noop.mar", source{runtime: "LSP", yaml: "parallelType: tp\nparallelLevel: 2\n"}, fault.InvalidModel, "This server does not support parallelType with the runtime LSP yet"},
 		"too many workers":   {"noop.mar", source{yaml: "minWorkers: 5000\nmaxWorkers: 5000\n"}, fault.BadRequest, "A model can have at most 4096 workers, not 5000."},
 		"MGT-035 other file": {"sub/nope.mar", source{}, fault.ModelNotFound, "Model not found at: sub/nope.mar"},

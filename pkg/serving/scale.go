@@ -131,12 +131,14 @@ func (s *Service) discard(e *registry.Entry) {
 	}
 }
 
-// Close stops every model: new and queued requests are refused at once, those
-// that a worker has may finish until ctx ends and then get its cause, if that is
-// a fault. Health and readiness are false from now on. The models' files are the
+// Close stops every model: installations end, new and queued requests are refused
+// at once, those that a worker has may finish until ctx ends and then get its cause,
+// if that is a fault. Health and readiness are false from now on. The models' files are the
 // archive store's to remove. The error joins those of workers that did not end.
 func (s *Service) Close(ctx context.Context) error {
 	s.stopping.Store(true)
+	s.setups.halt()
+	defer s.setups.running.Wait()
 	return s.each(func(e *registry.Entry) error {
 		s.logServer.Info().Msgf("Unregistering model %s version %s", e.Archive.Name, e.Archive.Version)
 		err := e.Pool.Close(ctx)

@@ -30,15 +30,15 @@ type Config struct {
 	Defaults        Defaults
 	Models          map[model.Name]map[model.Version]Preset // the key models
 	Devices         int                                     // accelerators of the server
-	Installs        bool                                    // install_py_dep_per_model
 	Unlimited       bool                                    // workers have all the time they want (debug)
 	UnregisterLimit time.Duration                           // unregister_model_timeout
 }
 
 // Deps are the collaborators of a Service.
 type Deps struct {
-	Archives *archive.Store
-	Registry *registry.Registry
+	Archives     *archive.Store
+	Dependencies Dependencies
+	Registry     *registry.Registry
 	// NewPool makes the pool of a model version, without workers.
 	NewPool func(a model.Archive, s model.Settings) *pool.Pool
 	// Usage says how busy an accelerator is, in the words of 0.12, "" if nobody
@@ -50,30 +50,33 @@ type Deps struct {
 
 // Service answers the edges.
 type Service struct {
-	cfg      Config
-	archives *archive.Store
-	registry *registry.Registry
-	newPool  func(a model.Archive, s model.Settings) *pool.Pool
-	usage    func(gpu int) string
+	cfg          Config
+	archives     *archive.Store
+	dependencies Dependencies
+	registry     *registry.Registry
+	newPool      func(a model.Archive, s model.Settings) *pool.Pool
+	usage        func(gpu int) string
 
 	logServer   zerolog.Logger
 	logManager  zerolog.Logger
 	logVersions zerolog.Logger
 
 	stopping atomic.Bool
+	setups   setups
 }
 
 // New returns a Service without models.
 func New(cfg Config, d Deps) *Service {
 	return &Service{
-		cfg:         cfg,
-		archives:    d.Archives,
-		registry:    d.Registry,
-		newPool:     d.NewPool,
-		usage:       d.Usage,
-		logServer:   d.Log(LogServer),
-		logManager:  d.Log(LogManager),
-		logVersions: d.Log(LogVersions),
+		cfg:          cfg,
+		archives:     d.Archives,
+		dependencies: d.Dependencies,
+		registry:     d.Registry,
+		newPool:      d.NewPool,
+		usage:        d.Usage,
+		logServer:    d.Log(LogServer),
+		logManager:   d.Log(LogManager),
+		logVersions:  d.Log(LogVersions),
 	}
 }
 

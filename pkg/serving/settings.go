@@ -110,18 +110,9 @@ func (s *Service) startWorkers(c archive.ModelConfig, p Preset) model.Workers {
 
 // supported refuses what this server cannot do yet: such a model would start
 // and then answer wrongly.
-func (s *Service) supported(a model.Archive, m model.Settings) error {
-	for _, each := range []struct {
-		key   string
-		asked bool
-	}{
-		{"parallelType with the runtime LSP", m.Devices.Ranks() > 0 && a.Runtime == model.LSP},
-		{"useVenv", m.UseVenv},
-		{"requirementsFile (install_py_dep_per_model=true)", s.cfg.Installs && a.Requirements != ""},
-	} {
-		if each.asked {
-			return fault.New(fault.InvalidModel, "This server does not support "+each.key+" yet")
-		}
+func supported(a model.Archive, m model.Settings) error {
+	if m.Devices.Ranks() > 0 && a.Runtime == model.LSP {
+		return fault.New(fault.InvalidModel, "This server does not support parallelType with the runtime LSP yet")
 	}
 	return nil
 }

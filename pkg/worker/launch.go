@@ -32,6 +32,8 @@ type Launch struct {
 
 	CPPLogConfig string // for C++ workers; empty: none
 	LimitPixels  bool   // limit_max_image_pixels
+
+	CPULauncher *CPULauncher // nil: the system decides on which cores workers run
 }
 
 // address returns where the worker, or the rank, with this port listens.
@@ -42,24 +44,23 @@ func (l Launch) address(port int) (network, address string) {
 	return "unix", filepath.Join(l.SocketDir, ".ts.sock."+strconv.Itoa(port))
 }
 
-// command returns the argument list of a worker (WRK §9.1, §9.4, §9.6).
-func (l Launch) command(port int, a model.Archive, s model.Settings) ([]string, error) {
+// command returns the argument list of a worker (WRK §9.1, §9.4, §9.6). pin returns
+// the words that bind what an interpreter runs to CPU cores.
+func (l Launch) command(port int, a model.Archive, s model.Settings, pin func(python string) []string) ([]string, error) {
 	if a.Runtime == model.LSP {
 		return l.cppCommand(port, a)
 	}
-	python, err := l.interpreter(a, s)
-	if err == nil && l.Resolve != nil {
-		python, err = l.Resolve(python)
-	}
+	python, err := l.Interpreter(a, s)
 	if err != nil {
 		return nil, err
 	}
 	args := []string{python}
 	if s.Devices.Ranks() > 0 {
-		if args, err = l.torchrun(python, port, a, s.Devices); err != nil {
+		if args, err = l.torchrun(python, port, a, s); err != nil {
 			return nil, err
 		}
 	}
+	args = append(args, pin(python)...)
 	args = append(args, filepath.Join(l.Home, "ts", "model_service_worker.py"))
 	args = append(args, l.socketFlags(port, "--sock-type", "--sock-name")...)
 	args = append(args, "--metrics-config", l.MetricsConfig)
@@ -77,30 +78,35 @@ func (l Launch) socketFlags(port int, kind, name string) []string {
 	return []string{kind, "unix", name, path}
 }
 
-// interpreter follows WRK §9.3.
-func (l Launch) interpreter(a model.Archive, s model.Settings) (string, error) {
+// Interpreter returns the Python that runs for a model, or why there is none: that
+// of its own environment, once it has one (WRK §9.3). It may block for seconds.
+func (l Launch) Interpreter(a model.Archive, s model.Settings) (string, error) {
+	python := l.Python
 	switch {
 	case a.Runtime == model.Python3:
-		return "python3", nil
+		python = "python3"
 	case s.UseVenv:
-		venv := filepath.Join(venvParent(a.Dir), "venv", "bin", "python")
-		if _, err := os.Stat(venv); err == nil {
-			return venv, nil
+		own := filepath.Join(l.Packages(a), "venv", "bin", "python")
+		if _, err := os.Stat(own); err == nil {
+			return own, nil // made by one that was asked
 		}
 	}
-	if l.Python == "" {
+	if python == "" {
 		return "", errors.New("no Python interpreter: set --python or the key python")
 	}
-	return l.Python, nil
+	if l.Resolve == nil {
+		return python, nil
+	}
+	return l.Resolve(python)
 }
 
-// venvParent is where a model's own environment lives: its directory, or for a
-// directory model the holder of the link.
-func venvParent(dir string) string {
-	if isLink(dir) {
-		return filepath.Dir(dir)
+// Packages returns the directory of what is installed for a model: its own, or for
+// a directory that is served in place the holder of the link.
+func (Launch) Packages(a model.Archive) string {
+	if isLink(a.Dir) {
+		return filepath.Dir(a.Dir)
 	}
-	return dir
+	return a.Dir
 }
 
 func (l Launch) cppCommand(port int, a model.Archive) ([]string, error) {
@@ -128,10 +134,10 @@ func appendDocument(env []string, name, text string) []string {
 	return append(env, name+"="+text)
 }
 
-// environ returns the environment of a worker (WRK §10). The filter applies to
+// Environment returns the environment of a worker (WRK §10). The filter applies to
 // inherited variables only, so that it cannot remove what the worker needs to
 // start (WRK-D22).
-func (l Launch) environ(a model.Archive, extra ...string) []string {
+func (l Launch) Environment(a model.Archive, extra ...string) []string {
 	env := make([]string, 0, len(l.Environ)+len(l.Extra)+len(extra)+2)
 	inherited := ""
 	for _, kv := range l.Environ {
@@ -177,8 +183,8 @@ func (l Launch) pythonPath(a model.Archive, inherited string) string {
 		parts = append(parts, inherited)
 	}
 	parts = append(parts, canonical(a.Dir))
-	if isLink(a.Dir) {
-		parts = append(parts, filepath.Dir(a.Dir))
+	if packages := l.Packages(a); packages != a.Dir {
+		parts = append(parts, packages)
 	}
 	home := l.Home
 	if strings.Contains(home, "site-packages") || strings.Contains(home, "dist-packages") {

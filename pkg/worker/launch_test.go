@@ -36,10 +36,12 @@ func linked(t *testing.T, a model.Archive) model.Archive {
 	return a
 }
 
+func unpinned(string) []string { return nil }
+
 func TestCommand(t *testing.T) {
 	command := func(t *testing.T, l Launch, a model.Archive, s model.Settings) string {
 		t.Helper()
-		args, err := l.command(9000, a, s)
+		args, err := l.command(9000, a, s, unpinned)
 		require.NoError(t, err)
 		return strings.Join(args, " ")
 	}
@@ -75,10 +77,17 @@ func TestCommand(t *testing.T) {
 		touch(t, python)
 		assert.Equal(t, python+script+rest, command(t, launch, a, model.Settings{UseVenv: true}))
 	})
+	t.Run("only what somebody has configured is asked for its version", func(t *testing.T) {
+		l, a := launch, archive(t)
+		l.Resolve = func(python string) (string, error) { return "/real" + python, nil }
+		assert.Equal(t, "/real/usr/bin/python3"+script+rest, command(t, l, a, model.Settings{UseVenv: true}))
+		touch(t, a.Dir+"/venv/bin/python")
+		assert.Equal(t, a.Dir+"/venv/bin/python"+script+rest, command(t, l, a, model.Settings{UseVenv: true}))
+	})
 	t.Run("no interpreter", func(t *testing.T) {
 		l := launch
 		l.Python = ""
-		_, err := l.command(9000, a, model.Settings{})
+		_, err := l.command(9000, a, model.Settings{}, unpinned)
 		assert.ErrorContains(t, err, "--python")
 	})
 }
@@ -91,7 +100,7 @@ func TestCommandOfRanks(t *testing.T) {
 	l.Python, l.LogDir = python, "/var/logs"
 	command := func(t *testing.T, l Launch, d model.Devices) string {
 		t.Helper()
-		args, err := l.command(29500, a, model.Settings{Devices: d})
+		args, err := l.command(29500, a, model.Settings{Devices: d}, unpinned)
 		require.NoError(t, err)
 		return strings.Join(args, " ")
 	}
@@ -134,19 +143,24 @@ func TestCommandOfRanks(t *testing.T) {
 func TestFindTorchrun(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)
-	_, err := findTorchrun("/opt/python/bin/python")
+	_, err := findTorchrun("/opt/python/bin/python", false)
 	require.ErrorContains(t, err, "no torchrun, which comes with PyTorch, beside /opt/python/bin/python or on the PATH: install torch")
 	touch(t, filepath.Join(dir, "torchrun"))
 	for _, python := range []string{"/opt/python/bin/python", "python3"} {
-		found, err := findTorchrun(python)
+		found, err := findTorchrun(python, false)
 		require.NoError(t, err)
-		assert.Equal(t, filepath.Join(dir, "torchrun"), found)
+		assert.Equal(t, []string{filepath.Join(dir, "torchrun")}, found)
 	}
+	inherited, err := findTorchrun("/m/venv/bin/python", true)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/m/venv/bin/python", "-m", "torch.distributed.run"}, inherited, "that of the PATH would not see the model's packages")
 	other := t.TempDir()
 	touch(t, filepath.Join(other, "torchrun"))
-	found, err := findTorchrun(filepath.Join(other, "python"))
-	require.NoError(t, err)
-	assert.Equal(t, filepath.Join(other, "torchrun"), found)
+	for _, venv := range []bool{false, true} {
+		found, err := findTorchrun(filepath.Join(other, "python"), venv)
+		require.NoError(t, err)
+		assert.Equal(t, []string{filepath.Join(other, "torchrun")}, found)
+	}
 }
 
 func TestCommandOfCPPWorkers(t *testing.T) {
@@ -154,14 +168,14 @@ func TestCommandOfCPPWorkers(t *testing.T) {
 	a.Runtime = model.LSP
 	l := launch
 	l.Home = t.TempDir()
-	_, err := l.command(9000, a, model.Settings{})
+	_, err := l.command(9000, a, model.Settings{}, unpinned)
 	require.EqualError(t, err, "model_worker_socket not found")
 	binary := l.Home + "/ts/cpp/bin/model_worker_socket"
 	touch(t, binary)
 	t.Run("unix, with a log configuration", func(t *testing.T) {
 		l := l
 		l.CPPLogConfig = "/etc/cpp.yaml"
-		args, err := l.command(9000, a, model.Settings{})
+		args, err := l.command(9000, a, model.Settings{}, unpinned)
 		require.NoError(t, err)
 		assert.Equal(t, []string{
 			binary, "--sock_type", "unix", "--sock_name", "/run/ts/.ts.sock.9000", "--runtime_type", "LSP",
@@ -171,9 +185,9 @@ func TestCommandOfCPPWorkers(t *testing.T) {
 	t.Run("library path", func(t *testing.T) {
 		l := l
 		lib := l.Home + "/ts/cpp/lib"
-		assert.Contains(t, l.environ(a), "LD_LIBRARY_PATH="+lib)
+		assert.Contains(t, l.Environment(a), "LD_LIBRARY_PATH="+lib)
 		l.Environ = []string{"LD_LIBRARY_PATH=/usr/lib"}
-		assert.Contains(t, l.environ(a), "LD_LIBRARY_PATH="+lib+":/usr/lib")
+		assert.Contains(t, l.Environment(a), "LD_LIBRARY_PATH="+lib+":/usr/lib")
 	})
 }
 
@@ -190,23 +204,23 @@ func TestEnviron(t *testing.T) {
 			"PATH=/bin", "MY_SECRET_KEY=x", "TS_IPEX_ENABLE=inherited",
 			"TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false",
 			"PYTHONPATH=h.py:/inherited:" + a.Dir + ":/home/ts", "CUDA_VISIBLE_DEVICES=1",
-		}, launch.environ(a, "CUDA_VISIBLE_DEVICES=1"))
+		}, launch.Environment(a, "CUDA_VISIBLE_DEVICES=1"))
 	})
 	t.Run("hides inherited names only", func(t *testing.T) {
 		l := launch
 		l.Hidden = regexp.MustCompile(`^(?:.*SECRET.*|PYTHONPATH|TS_.*)$`).MatchString
 		assert.Equal(t, []string{
 			"PATH=/bin", "TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false", "PYTHONPATH=h.py:" + a.Dir + ":/home/ts",
-		}, l.environ(a))
+		}, l.Environment(a))
 	})
 	t.Run("YAML files are handed over as JSON, if a variable may be that long", func(t *testing.T) {
 		l, a := launch, archive(t)
 		l.MetricsJSON, a.ConfigJSON = `{"dimensions":[]}`, `{"batchSize":4}`
-		env := l.environ(a)
+		env := l.Environment(a)
 		assert.Contains(t, env, `TS_METRICS_CONFIG_JSON={"dimensions":[]}`)
 		assert.Contains(t, env, `TS_MODEL_CONFIG_JSON={"batchSize":4}`)
 		l.MetricsJSON, a.ConfigJSON = strings.Repeat("x", maxVariable+1), strings.Repeat("x", maxVariable+1)
-		assert.NotContains(t, strings.Join(l.environ(a), " "), "_CONFIG_JSON=")
+		assert.NotContains(t, strings.Join(l.Environment(a), " "), "_CONFIG_JSON=")
 	})
 	t.Run("WRK-049 PYTHONPATH", func(t *testing.T) {
 		link := linked(t, a)

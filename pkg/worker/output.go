@@ -27,9 +27,10 @@ const readyMark = "Torch worker started"
 // output reads the standard streams of one process, line by line: markers and
 // metric lines are interpreted, the rest is logged (WRK §12).
 type output struct {
-	ready  func()            // a rank says that it listens
-	metric func(line string) // a metric line, prefix removed
-	ranks  int               // whose output it is; 0: one process'
+	ready    func()            // a rank says that it listens
+	metric   func(line string) // a metric line, prefix removed
+	ranks    int               // whose output it is; 0: one process'
+	indirect bool              // a launcher's, too, which ends with a traceback of its own
 
 	mu   sync.Mutex // Protects fields below
 	pid  int        // as the worker says; 0: not yet
@@ -99,8 +100,8 @@ func (o *output) notice(line string) {
 // deathNotice is the line with which a Python worker ends, after the cause.
 const deathNotice = "Backend worker process died."
 
-// lastWords returns the last traceback of the output, or its last lines. Of ranks
-// it returns the first one: when one has failed the others fail, too.
+// lastWords returns the last traceback of the output, or its last lines. Below a
+// launcher it is the first one: when one process has failed the others fail, too.
 func (o *output) lastWords() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -108,7 +109,7 @@ func (o *output) lastWords() string {
 	for i, line := range slices.Backward(o.tail) {
 		if strings.HasPrefix(line, "Traceback ") {
 			from = i
-			if o.ranks == 0 {
+			if !o.indirect {
 				break
 			}
 		}

@@ -136,7 +136,7 @@ func TestLastWords(t *testing.T) {
 	})
 	t.Run("of ranks the first traceback, to the end of the first rank", func(t *testing.T) {
 		o, _, _, _ := reads("")
-		o.ranks = 2
+		o.ranks, o.indirect = 2, true
 		o.read(strings.NewReader("a\nTraceback (most recent call last):\nfirst\nTraceback (most recent call last):\nsecond\nKeyError\n"+
 			deathNotice+"\nTraceback (most recent call last):\nbroken pipe\n"+deathNotice+"\n"), zerolog.Nop(), zerolog.InfoLevel)
 		assert.Equal(t, "Traceback (most recent call last):\nfirst\nTraceback (most recent call last):\nsecond\nKeyError", o.lastWords())

@@ -14,55 +14,64 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/procgroup"
 )
+
+// program is what a process is started from.
+type program struct {
+	args     []string
+	dir      string // its working directory
+	env      []string
+	ranks    int  // processes that torchrun starts, if that is what args do, else 0
+	indirect bool // the worker is what args start, or each of its ranks is
+}
 
 // process is one incarnation of a worker's process: its group and its output.
 type process struct {
+	program
 	cmd    *exec.Cmd
 	out    *output
-	ranks  int           // processes that torchrun starts; 0: it is the worker itself
-	tag    string        // variable of the ranks, and of what they start; empty: none
+	tag    string        // variable of the worker, or its ranks, and of what they start; empty: none
 	marked chan struct{} // one token per started marker
 	exited chan struct{} // closed when the process has ended
 	done   chan struct{} // closed when its output was read, too
 }
 
-// tagVariable is the variable by which the processes below torchrun are known: it
-// makes sessions of its ranks, so that they are in nobody's group, and when it is
-// killed they are nobody's children.
+// tagVariable is the variable by which the processes below a launcher are known: it
+// makes sessions of them, so that they are in nobody's group, and when it is killed
+// they are nobody's children.
 const tagVariable = "TORCHSERVE_RANK_OF"
 
 // drainTime bounds the reading of output after the process has ended: a
 // grandchild may hold the pipe open.
 const drainTime = 2 * time.Second
 
-// spawn starts args in its own process group with cwd dir. ranks is the number of
-// processes that torchrun starts, if that is what args do, else 0.
-func spawn(args []string, dir string, env []string, ranks int, streams streamLog) (*process, error) {
+// spawn starts a program in a process group of its own.
+func spawn(o program, streams streamLog) (*process, error) {
 	//nolint:noctx // the command is the operator's; its end is the stop ladder's business
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Dir = dir
-	cmd.Env = env
-	cmd.SysProcAttr = groupLeader()
+	cmd := exec.Command(o.args[0], o.args[1:]...)
+	cmd.Dir = o.dir
+	cmd.Env = o.env
+	cmd.SysProcAttr = procgroup.Leader()
 	p := &process{
-		cmd:    cmd,
-		ranks:  ranks,
-		marked: make(chan struct{}, max(ranks, 1)), // the readers must not wait for the starter
-		exited: make(chan struct{}),
-		done:   make(chan struct{}),
+		program: o,
+		cmd:     cmd,
+		marked:  make(chan struct{}, max(o.ranks, 1)), // the readers must not wait for the starter
+		exited:  make(chan struct{}),
+		done:    make(chan struct{}),
 	}
-	if ranks > 0 {
+	if o.indirect {
 		p.tag = tagVariable + "=" + rand.Text()
 		cmd.Env = append(cmd.Env, p.tag)
 	}
-	p.out = &output{ready: p.mark, metric: streams.metric, ranks: ranks}
+	p.out = &output{ready: p.mark, metric: streams.metric, ranks: o.ranks, indirect: o.indirect}
 	stdout, stderr, err := p.pipes()
 	if err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
 		closeAll(stdout, stderr, cmd.Stdout, cmd.Stderr)
-		return nil, fmt.Errorf("start %s: %w", args[0], err)
+		return nil, fmt.Errorf("start %s: %w", o.args[0], err)
 	}
 	closeAll(cmd.Stdout, cmd.Stderr) // the child has its own now
 	go p.reap(stdout, stderr, streams)
@@ -118,8 +127,8 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	readers.Go(func() { read(stderr, "stderr", streams.stderr, zerolog.WarnLevel) })
 	_ = p.cmd.Wait() // the status is in ProcessState
 	// What it left behind in its group goes with it, before the number of the
-	// group can belong to somebody else. The ranks have groups of their own.
-	signalGroup(p.cmd.Process.Pid, syscall.SIGKILL)
+	// group can belong to somebody else. What a launcher starts has its own groups.
+	procgroup.Signal(p.cmd.Process.Pid, syscall.SIGKILL)
 	if p.tag != "" {
 		killTagged(p.tag)
 	}
@@ -172,10 +181,10 @@ func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 	return nil
 }
 
-// pid returns the process id: the one that a rank printed, else the one that was
-// spawned.
+// pid returns the process id: the one that the worker below a launcher, or a rank,
+// printed, else the one that was spawned.
 func (p *process) pid() int {
-	if pid := p.out.processID(); pid != 0 && p.ranks > 0 {
+	if pid := p.out.processID(); pid != 0 && p.indirect {
 		return pid
 	}
 	return p.cmd.Process.Pid
@@ -233,7 +242,7 @@ func (p *process) kill(limit time.Duration) error {
 // signal sends s to the group of a process that has not ended.
 func (p *process) signal(s syscall.Signal) {
 	if !p.ended() {
-		signalGroup(p.cmd.Process.Pid, s)
+		procgroup.Signal(p.cmd.Process.Pid, s)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // booting is a process of n ranks that has said nothing yet.
 func booting(n int) *process {
-	return &process{ranks: n, marked: make(chan struct{}, n), exited: make(chan struct{}), done: make(chan struct{})}
+	return &process{program: program{ranks: n}, marked: make(chan struct{}, n), exited: make(chan struct{}), done: make(chan struct{})}
 }
 
 func TestWaitReady(t *testing.T) {

@@ -65,14 +65,21 @@ func (w *Worker) boot(ctx context.Context) error {
 		w.attach()
 		return nil
 	}
-	if err := w.spawn(); err != nil {
+	if err := w.spawn(ctx); err != nil {
 		return fault.Wrap(fault.Worker, errNoProcess, err)
 	}
 	return w.process().waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup))
 }
 
-func (w *Worker) spawn() error {
-	args, err := w.cfg.Launch.command(w.cfg.Port, w.cfg.Archive, w.cfg.Settings)
+func (w *Worker) spawn(ctx context.Context) error {
+	var pinned []string
+	args, err := w.cfg.Launch.command(w.cfg.Port, w.cfg.Archive, w.cfg.Settings, func(python string) []string {
+		pinned = w.pin(ctx, python)
+		return pinned
+	})
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -83,8 +90,10 @@ func (w *Worker) spawn() error {
 	if ranks > 0 {
 		extra = torchrunEnv(devices.Torchrun)
 	}
-	env := w.cfg.Launch.environ(w.cfg.Archive, append(extra, w.cfg.Env...)...)
-	p, err := spawn(args, w.cfg.Archive.Dir, env, ranks, streamLog{
+	p, err := spawn(program{
+		args: args, dir: w.cfg.Archive.Dir, env: w.cfg.Launch.Environment(w.cfg.Archive, append(extra, w.cfg.Env...)...),
+		ranks: ranks, indirect: ranks > 0 || pinned != nil,
+	}, streamLog{
 		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
 		stderr: w.cfg.Log(LogModel, w.name+"-stderr"),
 		ended: func(stream string) {

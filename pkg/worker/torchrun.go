@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/torchserve-go/torchserve/pkg/model"
@@ -13,17 +14,17 @@ import (
 
 // torchrun returns the words that start the ranks of a worker, in the place of the
 // interpreter (WRK §9.4).
-func (l Launch) torchrun(python string, port int, a model.Archive, d model.Devices) ([]string, error) {
-	program, err := findTorchrun(python)
+func (l Launch) torchrun(python string, port int, a model.Archive, s model.Settings) ([]string, error) {
+	program, err := findTorchrun(python, s.UseVenv)
 	if err != nil {
 		return nil, err
 	}
-	t := d.Torchrun
-	args := []string{
-		program, "--nnodes", strconv.Itoa(max(t.Nodes, 1)), "--nproc-per-node", strconv.Itoa(d.Level),
+	t := s.Devices.Torchrun
+	args := slices.Concat(program, []string{
+		"--nnodes", strconv.Itoa(max(t.Nodes, 1)), "--nproc-per-node", strconv.Itoa(s.Devices.Level),
 		"--log-dir", filepath.Join(l.LogDir, "torchelastic_ts"),
 		"--rdzv-backend", cmp.Or(t.RdzvBackend, rdzvBackend),
-	}
+	})
 	option := func(name, value string) {
 		if value != "" {
 			args = append(args, name, value)
@@ -57,21 +58,28 @@ func rdzvEndpoint(t model.Torchrun) string {
 }
 
 // findTorchrun returns the torchrun of an interpreter's environment, else that of
-// the PATH (WRK-D20).
-func findTorchrun(python string) (string, error) {
+// the PATH (WRK-D20). A model's environment may have inherited PyTorch, which came
+// without its programs; only its own interpreter finds all that it has.
+func findTorchrun(python string, venv bool) ([]string, error) {
 	const name = "torchrun"
 	if filepath.IsAbs(python) {
 		beside := filepath.Join(filepath.Dir(python), name)
 		if info, err := os.Stat(beside); err == nil && info.Mode().IsRegular() {
-			return beside, nil
+			return []string{beside}, nil
 		}
+	}
+	if venv {
+		return []string{python, "-m", "torch.distributed.run"}, nil
 	}
 	found, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("no torchrun, which comes with PyTorch, beside %s or on the PATH: "+
+		return nil, fmt.Errorf("no torchrun, which comes with PyTorch, beside %s or on the PATH: "+
 			"install torch for this Python, or name another one with --python or the key python", python)
 	}
-	return filepath.Abs(found)
+	if found, err = filepath.Abs(found); err != nil {
+		return nil, err
+	}
+	return []string{found}, nil
 }
 
 // torchrunEnv returns the variables of the ranks (WRK §9.4).

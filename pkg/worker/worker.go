@@ -53,6 +53,7 @@ type Config struct {
 	Settings    model.Settings
 	GPU         int      // device number, -1 for none
 	Env         []string // variables beside those of Launch
+	Share       Share    // of the CPU cores, for Launch.CPULauncher
 	Launch      Launch
 	MaxResponse int           // bytes per field of an answer
 	SequenceEnd string        // response header with which the model ends sequences; empty: it cannot

@@ -272,8 +272,8 @@ func TestHandlerForms(t *testing.T) {
 		assert.Equal(t, "fallback", l.In(t).Predict("handlerless", "").Body)
 	})
 	for name, c := range map[string]struct{ source, log string }{
-		"MAR-118 two classes":          {"class A:\n    pass\nclass B:\n    pass\n", "ValueError: Expected only one class in custom service code or a function entry point"},
-		"PYB-013 a missing dependency": {"import not_installed\n", "ModuleNotFoundError: No module named 'not_installed'"},
+		"MAR-118 two classes":                  {"class A:\n    pass\nclass B:\n    pass\n", "ValueError: Expected only one class in custom service code or a function entry point"},
+		"MAR-119 PYB-013 a missing dependency": {"import not_installed\n", "ModuleNotFoundError: No module named 'not_installed'"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -282,6 +282,7 @@ func TestHandlerForms(t *testing.T) {
 			reply := l.manage(t, "POST", "/models?initial_workers=1&model_name="+model+"&url="+url.QueryEscape(dir))
 			assert.Equal(t, http.StatusInternalServerError, reply.Status)
 			l.In(t).AwaitLog("model_log.log", "-"+model+"_1.0-stdout MODEL_LOG - "+c.log)
+			assert.NotContains(t, reply.Body, "ts.torch_handler.wrong", "not what a built-in handler would have been called")
 		})
 	}
 }

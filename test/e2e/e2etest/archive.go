@@ -40,6 +40,7 @@ type Archive struct {
 	Version string            // "1.0" if empty
 	Handler string            // Python source
 	Config  string            // model-config.yaml; empty: none
+	Needs   string            // requirements.txt; empty: none
 	Files   map[string]string // more of them, or others in the place of those, by path
 	Form    Form
 }
@@ -92,6 +93,10 @@ func (a Archive) files(t testing.TB) map[string]string {
 	if a.Config != "" {
 		model["configFile"] = "model-config.yaml"
 		files["model-config.yaml"] = a.Config
+	}
+	if a.Needs != "" {
+		model["requirementsFile"] = "requirements.txt"
+		files["requirements.txt"] = a.Needs
 	}
 	manifest, err := json.Marshal(map[string]any{
 		"createdOn": "24/11/2025 00:00:00", "runtime": "python", "archiverVersion": "0.12.0", "model": model,

@@ -63,7 +63,7 @@ def densenet(tmp_path_factory: pytest.TempPathFactory, model: Any) -> Iterator[f
 
 
 @pytest.mark.parametrize("name", ["body", "data"])
-def test_PYB_042_the_answer_is_a_saved_tensor(
+def test_MAR_120_PYB_042_the_answer_is_a_saved_tensor(
     densenet: frontend.Worker, model: Any, inputs: List[torch.Tensor], name: str
 ) -> None:
     item = densenet.answer(request(inputs[0], name=name))

@@ -77,7 +77,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_PYB_076_the_classes_of_a_text(classifier: frontend.Worker, model: Any, name: str) -> None:
+def test_MAR_120_PYB_076_the_classes_of_a_text(classifier: frontend.Worker, model: Any, name: str) -> None:
     classes = answer(classifier, FORMS[name])
     assert list(classes) == ["sports", "economy", "science"]
     assert list(classes.values()) == close(shares(model))

@@ -85,7 +85,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory, resnet: Any) -> Iterato
         yield worker
 
 
-def test_PYB_071_the_five_likeliest_classes(classifier: frontend.Worker, resnet: Any) -> None:
+def test_MAR_120_PYB_071_the_five_likeliest_classes(classifier: frontend.Worker, resnet: Any) -> None:
     classes = answer(classifier, frontend.body(picture(), "image/png"))
     (expected,) = likely(resnet, tensor(picture()).unsqueeze(0))
     assert same(classes, named(expected))
@@ -275,7 +275,7 @@ DETECTOR = """
 """
 
 
-def test_PYB_074_objects(tmp_path: pathlib.Path) -> None:
+def test_MAR_120_PYB_074_objects(tmp_path: pathlib.Path) -> None:
     archive = eager(tmp_path, FOUND, {"index_to_name.json": '{"1": "cat", "2": "dog"}'})
     with archive.with_weights(network(FOUND)).served("object_detector", batch_size=2) as worker:
         response = worker.infer(*(frontend.body(picture(), "image/png", at) for at in (1, 2)))
@@ -334,7 +334,7 @@ SEGMENTER = """
 """
 
 
-def test_PYB_075_segments(tmp_path: pathlib.Path) -> None:
+def test_MAR_120_PYB_075_segments(tmp_path: pathlib.Path) -> None:
     model, image = network(SEGMENTER), tensor(picture()).unsqueeze(0)
     with torch.no_grad():
         # So that no class has all pixels.
