@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,11 +126,14 @@ func (c *caller) raw(text []byte) error {
 	return nil
 }
 
-// table prints rows below their titles.
+// table prints rows below their titles. An empty cell is a dash.
 func (c *caller) table(rows [][]string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(plain(row), "\t"), "\t")) // Flush has the error
+		for i := range row {
+			row[i] = cmp.Or(row[i], "-")
+		}
+		_, _ = fmt.Fprintln(w, strings.Join(plain(row), "\t")) // Flush has the error
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)

@@ -104,7 +104,7 @@ func (c *caller) describe(d client.Description) error {
 	c.say("")
 	rows := [][]string{{"WORKER", "STATUS", "PID", "MEMORY", "STARTED", "GPU"}}
 	for _, w := range d.Workers {
-		gpu := "-"
+		gpu := ""
 		if w.GPU {
 			gpu = w.GPUUsage
 		}
@@ -136,7 +136,7 @@ func state(w client.Worker) string {
 // count prints a number that is there.
 func count(n int) string {
 	if n == 0 {
-		return "-"
+		return ""
 	}
 	return strconv.Itoa(n)
 }
@@ -146,7 +146,7 @@ func size(n int64) string {
 	const unit = 1024
 	switch {
 	case n == 0:
-		return "-"
+		return ""
 	case n < unit:
 		return strconv.FormatInt(n, 10) + " B"
 	}
@@ -160,7 +160,7 @@ func size(n int64) string {
 // moment prints a time of day as people here read it.
 func moment(t time.Time) string {
 	if t.IsZero() {
-		return "-"
+		return ""
 	}
 	return t.Local().Format("2006-01-02 15:04:05")
 }

@@ -121,12 +121,16 @@ func (r *registration) parameters(url string) model.Registration {
 }
 
 // shown is a location without what may be a secret in it.
-func shown(url string) string {
-	url, _, _ = strings.Cut(url, "?")
-	if scheme, rest, ok := strings.Cut(url, "://"); ok {
-		if host, path, slash := strings.Cut(rest, "/"); slash {
-			return scheme + "://" + host[strings.LastIndexByte(host, '@')+1:] + "/" + path
-		}
+func shown(location string) string {
+	location, _, _ = strings.Cut(location, "?")
+	scheme, rest, ok := strings.Cut(location, "://")
+	if !ok {
+		return location
 	}
-	return url
+	host, path, slash := strings.Cut(rest, "/")
+	host = host[strings.LastIndexByte(host, '@')+1:]
+	if !slash {
+		return scheme + "://" + host
+	}
+	return scheme + "://" + host + "/" + path
 }

@@ -125,7 +125,7 @@ func local(pid int) (target, error) {
 	}
 	in, err := parseLine(args[1:])
 	if err != nil {
-		return target{}, fmt.Errorf("command line of the server, process %d: %w", pid, err)
+		return target{}, fmt.Errorf("command line of the server, process %d: %s", pid, err.Error()) // not a usage error of ours
 	}
 	dir, err := processDir(pid)
 	if err != nil {
