@@ -19,12 +19,11 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
-// Media types that bodies are sent as, if nobody says otherwise: they decide what
-// the handler gets (INF §6.1).
+// Media types that bodies are sent as, if nobody says otherwise. They decide what
+// the handler gets: the bytes, as from curl -T, or what the JSON says (INF §6.1).
 const (
-	mediaBytes = "application/octet-stream" // bytes
-	mediaJSON  = "application/json"         // what the JSON says
-	mediaText  = "text/plain; charset=utf-8"
+	mediaBytes = "application/octet-stream"
+	mediaJSON  = "application/json"
 )
 
 // prediction is the command predict, with its options.
@@ -42,8 +41,9 @@ func (c *caller) predictCommand() *cobra.Command {
 		Use:   "predict MODEL [FILE|-]...",
 		Short: "Ask a model",
 		Long: "Ask a model, once for each file, and print what it answers while it answers.\n\n" +
-			"Files are sent as bytes, those named .json and texts of -d that are JSON as application/json, other texts as\n" +
-			"text/plain; a header Content-Type says otherwise. Without a file or text, standard input is sent.",
+			"The handler gets the bytes as they are, and of files named .json and texts that are a JSON object or list what\n" +
+			"they say (Content-Type: application/json); --header 'Content-Type: ...' changes that. Without a file or text,\n" +
+			"standard input is sent.",
 		Example: "  torchserve predict digits digit-3.png\n" +
 			"  torchserve predict echo -d '{\"a\": 1}'\n" +
 			"  torchserve predict resize photo.jpg --header 'Content-Type: image/jpeg' -o small.jpg",
@@ -131,7 +131,7 @@ func textMedia(text string) string {
 	if text != "" && strings.ContainsAny(text[:1], "{[") && json.Valid([]byte(text)) {
 		return mediaJSON
 	}
-	return mediaText
+	return mediaBytes
 }
 
 func (p *prediction) askFile(ctx context.Context, s *session, name string, header http.Header) error {

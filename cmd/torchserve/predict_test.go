@@ -42,15 +42,15 @@ func TestPredict(t *testing.T) {
 		args []string
 		want result
 	}{
-		"a text":         {[]string{"m", "-d", "hello"}, result{exitOK, "text/plain; charset=utf-8  hello", ""}},
-		"an empty text":  {[]string{"m", "-d", ""}, result{exitOK, "text/plain; charset=utf-8  ", ""}},
+		"a text":         {[]string{"m", "-d", "hello"}, result{exitOK, "application/octet-stream  hello", ""}},
+		"an empty text":  {[]string{"m", "-d", ""}, result{exitOK, "application/octet-stream  ", ""}},
 		"a text of JSON": {[]string{"m", "-d", ` [1, 2]`}, result{exitOK, "application/json   [1, 2]", ""}},
-		"half of JSON":   {[]string{"m", "-d", "[1, 2"}, result{exitOK, "text/plain; charset=utf-8  [1, 2", ""}},
+		"half of JSON":   {[]string{"m", "-d", "[1, 2"}, result{exitOK, "application/octet-stream  [1, 2", ""}},
 		"a file":         {[]string{"m", text}, result{exitOK, "application/octet-stream  text", ""}},
 		"a file of JSON": {[]string{"m", document}, result{exitOK, `application/json  {"a":1}`, ""}},
 		"standard input": {[]string{"m"}, result{exitOK, "application/octet-stream  from standard input", ""}},
-		"a version":      {[]string{"m", "--version", "2", "-d", "x"}, result{exitOK, "text/plain; charset=utf-8  x", ""}},
-		"an explanation": {[]string{"m", "--explain", "-d", "x"}, result{exitOK, "text/plain; charset=utf-8  x", ""}},
+		"a version":      {[]string{"m", "--version", "2", "-d", "x"}, result{exitOK, "application/octet-stream  x", ""}},
+		"an explanation": {[]string{"m", "--explain", "-d", "x"}, result{exitOK, "application/octet-stream  x", ""}},
 		"headers":        {[]string{"m", "-d", "x", "--header", "content-type: a/b", "--header", "x-a:1:2"}, result{exitOK, "a/b 1:2 x", ""}},
 		"half of an answer": {[]string{"half", "-d", "x"}, result{
 			exitFailed, "half of it", "torchserve: error: POST " + s.base + "/predictions/half: the answer broke off: unexpected EOF\n",
@@ -72,7 +72,7 @@ func TestPredict(t *testing.T) {
 		assert.Equal(t, result{exitOK, "", ""}, s.call(t, "predict", "m", "-d", "x", "-o", output))
 		content, err := os.ReadFile(output)
 		require.NoError(t, err)
-		assert.Equal(t, "text/plain; charset=utf-8  x", string(content))
+		assert.Equal(t, "application/octet-stream  x", string(content))
 	})
 }
 

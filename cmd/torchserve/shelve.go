@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
@@ -143,7 +144,7 @@ func (s *session) progress(bytes int64) io.Writer {
 		return io.Discard
 	}
 	return progressbar.NewOptions64(bytes, progressbar.OptionSetWriter(s.stderr), progressbar.OptionShowBytes(true),
-		progressbar.OptionSetDescription("Copying"), progressbar.OptionClearOnFinish())
+		progressbar.OptionSetDescription("Copying"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 }
 
 // interruptible is a reader that ends with its context.

@@ -41,16 +41,9 @@ func pretend(t *testing.T, properties string, args ...string) (pid int, dir stri
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "config.properties"), []byte(properties), 0o600))
 	cmd := exec.Command(own(t), append([]string{"--start", "--foreground", "--model-store", "."}, args...)...)
-	cmd.Env = append(os.Environ(), sleeper+"=1", "TS_TOKEN_KEY_FILE=keys/of_env.json")
+	cmd.Env = append(os.Environ(), "TS_TOKEN_KEY_FILE=keys/of_env.json")
 	cmd.Dir = dir
-	_, err = cmd.StdinPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return cmd.Process.Pid, dir
+	return begin(t, cmd), dir
 }
 
 func TestLocal(t *testing.T) {
