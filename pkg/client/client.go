@@ -67,7 +67,7 @@ type call struct {
 func (q call) String() string { return q.method + " " + q.at.String() + q.path }
 
 // maxJSON bounds the answers that are read as a whole, in bytes.
-const maxJSON = 64 << 20
+const maxJSON = 16 << 20
 
 // send makes a call. Its answer has a status below 300 and a body that the
 // caller closes; any other is an AnswerError.

@@ -149,7 +149,7 @@ func TestRequests(t *testing.T) {
 					_, _ = io.WriteString(w, "[]")
 					return
 				}
-				_, _ = io.WriteString(w, "{}")
+				_, _ = io.WriteString(w, `{"status":"Healthy"}`)
 			})
 			require.NoError(t, c.do(t.Context(), s.Client))
 			assert.Equal(t, c.want, <-s.got)
@@ -221,6 +221,9 @@ func TestReady(t *testing.T) {
 		"unhealthy":          {says(503, "application/json", `{"status": "Unhealthy"}`), false, ""},
 		"somebody else":      {says(503, "text/html", "<h1>No backend</h1>"), false, "503 Service Unavailable, an HTML page"},
 		"somebody else's OK": {says(200, "text/plain", "OK"), false, "is not TorchServe's"},
+		"JSON of somebody":   {says(200, "application/json", "{}"), false, "the answer says nothing about health"},
+		"TorchServe 0.12":    {without("/readyz", says(200, "application/json", `{"status": "Healthy"}`)), true, ""},
+		"0.12, unhealthy":    {without("/readyz", says(500, "application/json", `{"status": "Unhealthy"}`)), false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -232,6 +235,18 @@ func TestReady(t *testing.T) {
 			}
 			require.ErrorContains(t, err, c.fails)
 		})
+	}
+}
+
+// without refuses a path as 0.12 refuses those that it does not know.
+func without(path string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != path && r.Header.Get("Authorization") == "Bearer key of inference":
+			next(w, r)
+		default:
+			says(400, "application/json", `{"type": "InvalidKeyException", "message": "no key"}`)(w, r)
+		}
 	}
 }
 

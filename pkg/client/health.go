@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -10,12 +11,25 @@ import (
 )
 
 // Ready reports whether every model has its workers and the server is not
-// stopping. It needs no key.
+// stopping. It needs no key, unless the server is TorchServe 0.12, which is asked
+// for its /ping.
 func (c *Client) Ready(ctx context.Context) (bool, error) {
-	status, err := c.status(ctx, call{method: http.MethodGet, at: c.cfg.Inference, key: noKey, path: "/readyz"})
-	if refusal, ok := errors.AsType[*AnswerError](err); ok && refusal.Status == http.StatusServiceUnavailable &&
+	ready, err := c.healthy(ctx, "/readyz", noKey)
+	refusal, ok := errors.AsType[*AnswerError](err)
+	if ok && (refusal.Type == "InvalidKeyException" || refusal.Type == "ResourceNotFoundException") {
+		return c.healthy(ctx, "/ping", Inference)
+	}
+	return ready, err
+}
+
+func (c *Client) healthy(ctx context.Context, path string, key Kind) (bool, error) {
+	status, err := c.status(ctx, call{method: http.MethodGet, at: c.cfg.Inference, key: key, path: path})
+	if refusal, ok := errors.AsType[*AnswerError](err); ok && refusal.Status >= http.StatusInternalServerError &&
 		strings.Contains(refusal.Text, `"Unhealthy"`) {
 		return false, nil
+	}
+	if err == nil && status == "" {
+		return false, fmt.Errorf("GET %v%s: the answer says nothing about health", c.cfg.Inference, path)
 	}
 	return status == "Healthy", err
 }
