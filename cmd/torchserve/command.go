@@ -29,7 +29,13 @@ const examples = `  # serve two archives of the folder model_store, in the backg
   # the same in the foreground, as in a container, with a configuration file
   torchserve --foreground --model-store model_store --models all --ts-config config.properties
   # keys to call it with are in key_file.json
-  torchserve --stop`
+  torchserve --stop
+
+  # ask the running server, which is found with its keys
+  torchserve status
+  torchserve predict digits digit-3.png
+  torchserve register resnet-18.mar --initial-workers 1
+  torchserve logs -f --model resnet-18`
 
 // invocation is a parsed command line.
 type invocation struct {
@@ -53,12 +59,29 @@ func newCommand(stdout, stderr io.Writer, code *int) *cobra.Command {
 			l := launcher{stdout: stdout, stderr: stderr, pids: newPidFile(os.Getenv)}
 			*code = l.run(cmd.Context(), in)
 		},
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	cmd.SetOut(stdout)
 	cmd.SetErr(stderr)
 	in.define(cmd)
+	addCommands(cmd, &caller{
+		stdin: os.Stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv,
+		pids: func() pidFile { return newPidFile(os.Getenv) },
+	})
 	return cmd
+}
+
+// addCommands adds those that talk to a running server. Their options are their
+// own, and those above theirs alone.
+func addCommands(root *cobra.Command, c *caller) {
+	const calls, others = "calls", "others"
+	root.AddGroup(&cobra.Group{ID: calls, Title: "Commands that talk to a running server:"}, &cobra.Group{ID: others, Title: "Other commands:"})
+	root.SetHelpCommandGroupID(others)
+	root.SetCompletionCommandGroupID(others)
+	for _, cmd := range c.commands() {
+		cmd.GroupID = calls
+		cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usagef("%v", err) })
+		root.AddCommand(cmd)
+	}
 }
 
 func (in *invocation) define(cmd *cobra.Command) {

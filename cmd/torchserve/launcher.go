@@ -83,16 +83,9 @@ func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error
 		executable = "" // the interpreter is then looked for on PATH only
 	}
 	snapshots := !flags.NoConfigSnapshots
-	flags.NoConfigSnapshots = true // they come with a later version
-	cfg, err := config.Load(config.Sources{
-		Flags:      flags,
-		Environ:    os.Environ(),
-		Dir:        dir,
-		Executable: executable,
-		GPUs:       gpus,
-		CPUs:       runtime.GOMAXPROCS(0),
-		Resolve:    resolve,
-	})
+	src := sources(flags, os.Environ(), dir)
+	src.Executable, src.GPUs, src.Resolve = executable, gpus, resolve
+	cfg, err := config.Load(src)
 	if snapshots {
 		cfg.Warnings = append(cfg.Warnings, config.Warning{
 			Key: "--ncs", Level: config.Warn,
@@ -100,6 +93,13 @@ func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error
 		})
 	}
 	return cfg, err //nolint:wrapcheck // worded for the operator
+}
+
+// sources returns what decides about a server with these flags, environment and
+// working directory.
+func sources(flags config.Flags, environ []string, dir string) config.Sources {
+	flags.NoConfigSnapshots = true // they come with a later version
+	return config.Sources{Flags: flags, Environ: environ, Dir: dir, CPUs: runtime.GOMAXPROCS(0)}
 }
 
 // fail reports an error that no script of 0.12 knows.

@@ -4,10 +4,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // Exit codes of the command.
@@ -23,17 +28,30 @@ func main() {
 
 // run executes a command line and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	code := exitOK
+	root := newCommand(stdout, stderr, &code)
+	if len(args) > 0 && isSubcommand(args[0]) { // 0.12 has no words without a dash
+		return call(root, args, stderr)
+	}
 	words, err := normalize(args)
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.reason)
 		return exitUsage
 	}
-	code := exitOK
-	root := newCommand(stdout, stderr, &code)
 	root.SetArgs(words)
 	if err := root.Execute(); err != nil {
 		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %v\n", usageText, err)
 		return exitUsage
 	}
 	return code
+}
+
+// call runs one of the commands that talk to a running server. SIGINT and SIGTERM
+// end it.
+func call(root *cobra.Command, args []string, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(cmd, err, stderr)
 }

@@ -92,7 +92,7 @@ func isServer(pid int, args []string) bool {
 		switch {
 		case arg == "org.pytorch.serve.ModelServer":
 			return true
-		case i > 0 && (arg == "--stop" || arg == "--version" || arg == "-v"):
+		case i > 0 && (arg == "--stop" || arg == "--version" || arg == "-v"), i == 1 && isSubcommand(arg):
 			return false
 		}
 	}

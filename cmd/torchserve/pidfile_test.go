@@ -27,8 +27,14 @@ func TestMain(m *testing.M) {
 // sleep starts a live process with arguments and returns its pid.
 func sleep(t *testing.T, program string, args ...string) int {
 	t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), sleeper+"=1")
+	return begin(t, exec.Command(program, args...))
+}
+
+// begin starts a command that does nothing until the test ends, and returns its
+// pid once its arguments can be seen, which is a moment after its start.
+func begin(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
+	cmd.Env = append(cmd.Environ(), sleeper+"=1")
 	_, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -36,6 +42,10 @@ func sleep(t *testing.T, program string, args ...string) int {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	require.Eventually(t, func() bool {
+		_, alive := processArgs(cmd.Process.Pid)
+		return alive
+	}, time.Minute, time.Millisecond)
 	return cmd.Process.Pid
 }
 
@@ -104,17 +114,10 @@ func TestPIDFileRead(t *testing.T) {
 		require.NoError(t, os.WriteFile(theirs, program, 0o755))
 		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 		cmd := exec.Command(theirs, "--foreground")
-		cmd.Env = append(os.Environ(), sleeper+"=1")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		_, err = cmd.StdinPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		t.Cleanup(func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		})
+		pid := begin(t, cmd)
 		f := pidFile{filepath.Join(dir, ".model_server.pid")}
-		for pid, want := range map[int]bool{cmd.Process.Pid: true, server: false, deadPID(t): false} {
+		for pid, want := range map[int]bool{pid: true, server: false, deadPID(t): false} {
 			require.NoError(t, os.WriteFile(f.path, []byte(strconv.Itoa(pid)), 0o600))
 			require.NoError(t, os.Chown(f.path, nobody, nobody))
 			_, exists := f.read()

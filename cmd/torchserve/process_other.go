@@ -3,6 +3,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -15,6 +16,13 @@ func processArgs(pid int) (args []string, alive bool) {
 	fields := strings.Fields(string(out))
 	return fields, err == nil && len(fields) > 0
 }
+
+// processEnviron returns our own environment: that of another process cannot be
+// seen here.
+func processEnviron(int) []string { return os.Environ() }
+
+// processDir returns our own working directory, for the same reason.
+func processDir(int) (string, error) { return os.Getwd() }
 
 // processOwner returns the user id of a process, -1 if it is not known.
 func processOwner(pid int) int {

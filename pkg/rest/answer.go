@@ -18,6 +18,7 @@ const (
 	headerConnection    = "Connection"
 	headerDate          = "Date"
 	headerWarning       = "Warning"
+	headerLocation      = "Location" // of a new model: 0.12's answer does not name it while its workers start
 )
 
 // Keys of log fields.

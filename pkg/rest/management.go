@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,7 @@ func (e *edge) register(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set(headerLocation, "/models/"+url.PathEscape(string(done.Name))+"/"+url.PathEscape(string(done.Version)))
 	switch done.Progress {
 	case model.Accepted:
 		return writeStatus(w, http.StatusAccepted, textAccepted)

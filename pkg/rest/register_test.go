@@ -46,7 +46,7 @@ func TestRegister(t *testing.T) {
 		},
 		"asynchronous": {
 			request{target: "/models?url=noop.mar&synchronous=false"},
-			model.Registered{Progress: model.Accepted},
+			model.Registered{Name: "a b/c", Version: "1.0", Progress: model.Accepted},
 			nil, 202,
 			status("Processing worker updates..."),
 		},
@@ -98,6 +98,7 @@ func TestRegister(t *testing.T) {
 			w := call(t, managed(&models{outcome: c.outcome, err: c.err}, catalog{}), c.request)
 			assert.Equal(t, c.code, w.Code)
 			assert.Equal(t, c.body, w.Body.String())
+			assert.Equal(t, c.code < 300, w.Header().Get("Location") != "")
 		})
 	}
 }

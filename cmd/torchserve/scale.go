@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/torchserve-go/torchserve/pkg/model"
+)
+
+func (c *caller) scaleCommand() *cobra.Command {
+	var version string
+	var most int
+	var synchronous bool
+	var wait waiting
+	cmd := c.command(&cobra.Command{
+		Use:               "scale MODEL WORKERS",
+		Short:             "Change the number of a model's workers",
+		Example:           "  torchserve scale digits 2\n  torchserve scale digits 1 --max 4\n  torchserve scale digits 0",
+		Args:              operands("MODEL", "WORKERS"),
+		ValidArgsFunction: c.completeModel,
+	}, func(ctx context.Context, s *session, args []string) error {
+		least, err := strconv.ParseInt(args[1], 10, 32)
+		if err != nil || least < 0 {
+			return usagef("WORKERS is a number of 0 and more, not %s", args[1])
+		}
+		workers := model.Workers{Min: int(least), Max: max(most, int(least))}
+		r := ref(args[0], version)
+		done, err := s.api.Scale(ctx, r, model.Scaling{Workers: workers, Synchronous: synchronous})
+		if err != nil || !done.Pending || wait.no {
+			s.answered(done.Text, err)
+			return err
+		}
+		d, err := wait.follow(ctx, s, r)
+		if err == nil {
+			s.say("Model %s %s; workers ready: %d", d.Name, d.Version, d.Ready())
+		}
+		return err
+	})
+	f := cmd.Flags()
+	f.StringVar(&version, "version", "", "`version`; default: the one that clients get")
+	f.IntVar(&most, "max", 0, "at most so many workers, for models that scale automatically (max_worker; default: WORKERS)")
+	f.BoolVar(&synchronous, "synchronous", false, "let the server wait, and answer when the workers are there")
+	wait.define(cmd)
+	return cmd
+}
+
+// answered prints what the server said to a call that worked.
+func (c *caller) answered(text string, err error) {
+	if err == nil {
+		c.say("%s", plain([]string{text})[0])
+	}
+}
+
+func (c *caller) setDefaultCommand() *cobra.Command {
+	return c.command(&cobra.Command{
+		Use:               "set-default MODEL VERSION",
+		Short:             "Choose the version for clients that name none",
+		Example:           "  torchserve set-default digits 2.0",
+		Args:              operands("MODEL", "VERSION"),
+		ValidArgsFunction: c.completeModel,
+	}, func(ctx context.Context, s *session, args []string) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		text, err := s.api.SetDefault(ctx, ref(args[0], args[1]))
+		s.answered(text, err)
+		return err
+	})
+}
+
+func (c *caller) unregisterCommand() *cobra.Command {
+	var version string
+	cmd := c.command(&cobra.Command{
+		Use:               "unregister MODEL",
+		Short:             "Remove a model; its archive stays",
+		Example:           "  torchserve unregister digits\n  torchserve unregister digits --version 1.0",
+		Args:              operands("MODEL"),
+		ValidArgsFunction: c.completeModel,
+	}, func(ctx context.Context, s *session, args []string) error {
+		text, err := s.api.Unregister(ctx, ref(args[0], version))
+		s.answered(text, err)
+		return err
+	})
+	cmd.Flags().StringVar(&version, "version", "", "`version`; default: the one that clients get")
+	return cmd
+}
