@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -116,18 +117,21 @@ func TestSequences(t *testing.T) {
 			}
 			pass(time.Minute)
 			for i := range 2 {
-				ofOne := make(map[int]int)
-				for at, ids := range tm.at(i).seen() {
-					assert.LessOrEqual(t, len(ids), 2)
+				ofOne := make(map[int][]int)
+				for _, ids := range tm.at(i).seen() {
+					together := make(map[int]bool)
 					for _, id := range ids {
-						var n int
-						_, err := fmt.Sscan(id, &n)
+						n, err := strconv.Atoi(id)
 						require.NoError(t, err)
-						assert.Equal(t, at, n/4, "job %d", n)
-						ofOne[n%4]++
+						together[n%4] = true
+						ofOne[n%4] = append(ofOne[n%4], n/4)
 					}
+					assert.Len(t, together, len(ids), "one job of each sequence")
 				}
 				assert.Len(t, ofOne, 2, "sequences of worker %d", i)
+				for _, order := range ofOne {
+					assert.Equal(t, []int{0, 1, 2, 3}, order)
+				}
 			}
 		})
 	})

@@ -80,7 +80,6 @@ func (s *slot) live(ctx context.Context) error {
 	if recovered {
 		s.log.Info().Msg("Auto recovery succeeded, reset recoveryStartTS")
 	}
-	s.report(nil)
 	return s.serve(ctx)
 }
 
@@ -104,6 +103,8 @@ func (s *slot) serve(ctx context.Context) error {
 	s.mu.Lock()
 	s.line = line
 	s.mu.Unlock()
+	s.offer(1) // who hears that it is loaded may count on it
+	s.report(nil)
 	defer s.leaveLine()
 	limits := s.pool.limits()
 	switch set := s.pool.cfg.Settings; {
