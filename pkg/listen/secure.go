@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"strconv"
 	"time"
 )
 
@@ -78,9 +77,8 @@ func (s *sniffed) refuse(head []byte) {
 	}
 }
 
-// httpsOnly is the whole answer to a client that speaks plain HTTP (CFG-030).
+// httpsOnly is the whole answer to a client that speaks plain HTTP (INF §1.2).
 func httpsOnly() []byte {
-	const body = "{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"
-	return []byte("HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: " +
-		strconv.Itoa(len(body)) + "\r\nconnection: close\r\n\r\n" + body)
+	return answer("403 Forbidden", "",
+		"{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n")
 }
