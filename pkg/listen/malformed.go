@@ -2,8 +2,10 @@ package listen
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -30,7 +32,8 @@ type translated struct {
 	left  []byte // of them, not handed on yet
 }
 
-// Write writes b, or the answer that stands for it.
+// Write writes b, or the answer that stands for it; net/http closes the
+// connection then, which must not take the answer from who still sends.
 func (t *translated) Write(b []byte) (int, error) {
 	if !refused(b) {
 		return t.Conn.Write(b) //nolint:wrapcheck // net/http looks at it
@@ -38,7 +41,18 @@ func (t *translated) Write(b []byte) (int, error) {
 	if _, err := t.Conn.Write(malformed()); err != nil {
 		return 0, err //nolint:wrapcheck // net/http looks at it
 	}
+	_ = t.SetReadDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
+	farewell(t.Conn)
 	return len(b), nil
+}
+
+// farewell ends what is written to c and reads on until the client closes it or
+// its time is over: closing a connection with unread bytes would throw away what
+// the client has not read yet.
+func farewell(c net.Conn) {
+	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c) // ends with the connection, or its time
+	}
 }
 
 // CloseWrite lets net/http end a connection without losing the answer.

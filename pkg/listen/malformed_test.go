@@ -59,6 +59,7 @@ func TestMalformed(t *testing.T) {
 		"no host in the second message":  "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\n\r\n",
 		"an unknown transfer coding":     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: rot13\r\n\r\n",
 		"a head that is too large":       "GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 1<<14) + "\r\n\r\n",
+		"INF-020 with much behind it":    "garbage\r\n\r\n" + strings.Repeat("x", 1<<20),
 		"the second message of a client": "GET / HTTP/1.1\r\nHost: h\r\n\r\ngarbage\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,9 +57,7 @@ const (
 	refusalTime  = time.Second // for that reading, the answer, and what the client still sends
 )
 
-// refuse answers a plain request once its head has arrived and reads on until
-// the client has the answer: closing a connection with unread bytes would throw
-// it away.
+// refuse answers a plain request once its head has arrived.
 func (s *sniffed) refuse(head []byte) {
 	_ = s.SetDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
 	seen := bytes.Clone(head)
@@ -72,9 +70,7 @@ func (s *sniffed) refuse(head []byte) {
 		seen = append(seen, more[:n]...)
 	}
 	_, _ = s.Write(httpsOnly())
-	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.Copy(io.Discard, s.Conn) // ends with the connection, or its time
-	}
+	farewell(s.Conn)
 }
 
 // httpsOnly is the whole answer to a client that speaks plain HTTP (INF §1.2).
