@@ -38,18 +38,19 @@ func (t *translated) Write(b []byte) (int, error) {
 	if !refused(b) {
 		return t.Conn.Write(b) //nolint:wrapcheck // net/http looks at it
 	}
-	if _, err := t.Conn.Write(malformed()); err != nil {
-		return 0, err //nolint:wrapcheck // net/http looks at it
-	}
-	_ = t.SetReadDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
-	farewell(t.Conn)
+	farewell(t.Conn, malformed())
 	return len(b), nil
 }
 
-// farewell ends what is written to c and reads on until the client closes it or
-// its time is over: closing a connection with unread bytes would throw away what
-// the client has not read yet.
-func farewell(c net.Conn) {
+// farewellTime is for an answer, and for what its client still sends.
+const farewellTime = time.Second
+
+// farewell writes the last answer of a connection and reads on until the client
+// closes it or its time is over: closing a connection with unread bytes would
+// throw away what the client has not read yet.
+func farewell(c net.Conn, answer []byte) {
+	_ = c.SetDeadline(time.Now().Add(farewellTime)) // a client that is gone needs no answer
+	_, _ = c.Write(answer)
 	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.Copy(io.Discard, c) // ends with the connection, or its time
 	}

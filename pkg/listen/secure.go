@@ -54,12 +54,12 @@ func (s *sniffed) Read(b []byte) (int, error) {
 
 const (
 	refusalLimit = 16 << 10    // bytes of a plain request that are read before it is answered
-	refusalTime  = time.Second // for that reading, the answer, and what the client still sends
+	refusalTime  = time.Second // for that reading
 )
 
-// refuse answers a plain request once its head has arrived.
+// refuse answers a plain request once its head has arrived, or is late.
 func (s *sniffed) refuse(head []byte) {
-	_ = s.SetDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
+	_ = s.SetReadDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
 	seen := bytes.Clone(head)
 	more := make([]byte, 1<<10)
 	for !bytes.Contains(seen, []byte("\r\n\r\n")) && len(seen) < refusalLimit {
@@ -69,8 +69,7 @@ func (s *sniffed) refuse(head []byte) {
 		}
 		seen = append(seen, more[:n]...)
 	}
-	_, _ = s.Write(httpsOnly())
-	farewell(s.Conn)
+	farewell(s.Conn, httpsOnly())
 }
 
 // httpsOnly is the whole answer to a client that speaks plain HTTP (INF §1.2).

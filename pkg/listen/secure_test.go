@@ -345,6 +345,7 @@ func TestPlain(t *testing.T) {
 		"a request":               "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n",
 		"one with a body":         "POST /predictions/m HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1_000_000),
 		"one with a huge head":    "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 1<<20),
+		"one that does not end":   "GET /ping HTTP/1.1\r\nHost: x\r\n",
 		"something else entirely": "\x00\x01\x02\x03\r\n\r\n",
 	} {
 		t.Run("INF-007 CFG-030 "+name, func(t *testing.T) {
