@@ -136,7 +136,7 @@ func TestPrecedence(t *testing.T) {
 		s.env["TS_TOKEN_EXPIRATION_MIN"] = "9"
 		assert.Equal(t, 9*time.Minute, s.load().Security.TokenLifetime, "D-CFG-7")
 	})
-	t.Run("CFG-015 GRP-056 TS_OPEN_INFERENCE_PROTOCOL", func(t *testing.T) {
+	t.Run("CFG-015 GRP-056 INF-051 TS_OPEN_INFERENCE_PROTOCOL", func(t *testing.T) {
 		t.Parallel()
 		s := with(t, "ts_open_inference_protocol=TRUE")
 		assert.True(t, s.load().Listen.OpenInference)

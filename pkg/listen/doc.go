@@ -4,7 +4,8 @@
 // A TLS listener takes its certificate from a PKCS#12 keystore, else from PEM
 // files, else from one that it makes itself. It recognises clients that speak
 // plain HTTP and answers them once with 403. A plain listener gives messages
-// that net/http cannot read the answer of 0.12.
+// that net/http cannot read the answer of 0.12, and lets the first request of a
+// connection do without a host.
 //
 // Nothing here starts a goroutine; listeners belong to the caller, who closes
 // them. A unix listener removes its socket when it is closed.

@@ -2,14 +2,16 @@ package listen
 
 import (
 	"bytes"
-	"fmt"
+	"io"
 	"net"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 )
 
-// plainListener hands out connections on which malformed messages are answered
-// in the words of 0.12.
+// plainListener hands out connections on which messages are judged, and malformed
+// ones answered, as by 0.12.
 type plainListener struct{ net.Listener }
 
 // Accept waits for a client.
@@ -18,26 +20,44 @@ func (l plainListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http looks at it
 	}
-	return translated{c}, nil
+	return &translated{Conn: c}, nil
 }
 
 // translated replaces the answers that net/http writes to messages it cannot
-// read, before any handler, by that of 0.12 (INF §2.2).
-type translated struct{ net.Conn }
+// read, before any handler, by that of 0.12 (INF §2.2), and lets pass what 0.12
+// did. Reads come from one goroutine at a time, as do writes.
+type translated struct {
+	net.Conn
+	begun bool   // the first bytes have been read
+	left  []byte // of them, not handed on yet
+}
 
-// Write writes b, or the answer that stands for it.
-func (t translated) Write(b []byte) (int, error) {
+// Write writes b, or the answer that stands for it; net/http closes the
+// connection then, which must not take the answer from who still sends.
+func (t *translated) Write(b []byte) (int, error) {
 	if !refused(b) {
 		return t.Conn.Write(b) //nolint:wrapcheck // net/http looks at it
 	}
-	if _, err := t.Conn.Write(malformed()); err != nil {
-		return 0, err //nolint:wrapcheck // net/http looks at it
-	}
+	farewell(t.Conn, malformed())
 	return len(b), nil
 }
 
+// farewellTime is for an answer, and for what its client still sends.
+const farewellTime = time.Second
+
+// farewell writes the last answer of a connection and reads on until the client
+// closes it or its time is over: closing a connection with unread bytes would
+// throw away what the client has not read yet.
+func farewell(c net.Conn, answer []byte) {
+	_ = c.SetDeadline(time.Now().Add(farewellTime)) // a client that is gone needs no answer
+	_, _ = c.Write(answer)
+	if half, ok := c.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c) // ends with the connection, or its time
+	}
+}
+
 // CloseWrite lets net/http end a connection without losing the answer.
-func (t translated) CloseWrite() error {
+func (t *translated) CloseWrite() error {
 	if c, ok := t.Conn.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite() //nolint:wrapcheck // net/http ignores it
 	}
@@ -65,9 +85,15 @@ func refused(b []byte) bool {
 }
 
 func malformed() []byte {
-	const body = "{\n  \"code\": 400,\n  \"type\": \"BadRequestException\",\n  \"message\": \"Invalid HTTP message.\"\n}\n"
-	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-request-id: %s\r\n"+
-		"Pragma: no-cache\r\nCache-Control: no-cache; no-store, must-revalidate, private\r\n"+
-		"Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s",
-		uuid.NewString(), len(body), body)
+	return answer("400 Bad Request", "x-request-id: "+uuid.NewString()+"\r\n",
+		"{\n  \"code\": 400,\n  \"type\": \"BadRequestException\",\n  \"message\": \"Invalid HTTP message.\"\n}\n")
+}
+
+// answer returns the whole of an answer to what is no request: JSON, with the
+// headers of every answer (INF §8.1). header is one more line or none.
+func answer(status, header, body string) []byte {
+	return []byte("HTTP/1.1 " + status + "\r\ncontent-type: application/json\r\n" + header +
+		"Pragma: no-cache\r\nCache-Control: no-cache; no-store, must-revalidate, private\r\n" +
+		"Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\ncontent-length: " + strconv.Itoa(len(body)) +
+		"\r\nconnection: close\r\n\r\n" + body)
 }

@@ -56,9 +56,10 @@ func TestMalformed(t *testing.T) {
 		"a header without colon":         "GET / HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
 		"a blank before the colon":       "GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
 		"an escape that is none":         "GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n",
-		"no host":                        "GET / HTTP/1.1\r\n\r\n",
+		"no host in the second message":  "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\n\r\n",
 		"an unknown transfer coding":     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: rot13\r\n\r\n",
 		"a head that is too large":       "GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 1<<14) + "\r\n\r\n",
+		"INF-020 with much behind it":    "garbage\r\n\r\n" + strings.Repeat("x", 1<<20),
 		"the second message of a client": "GET / HTTP/1.1\r\nHost: h\r\n\r\ngarbage\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {

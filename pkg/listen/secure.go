@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"strconv"
 	"time"
 )
 
@@ -55,14 +54,12 @@ func (s *sniffed) Read(b []byte) (int, error) {
 
 const (
 	refusalLimit = 16 << 10    // bytes of a plain request that are read before it is answered
-	refusalTime  = time.Second // for that reading, the answer, and what the client still sends
+	refusalTime  = time.Second // for that reading
 )
 
-// refuse answers a plain request once its head has arrived and reads on until
-// the client has the answer: closing a connection with unread bytes would throw
-// it away.
+// refuse answers a plain request once its head has arrived, or is late.
 func (s *sniffed) refuse(head []byte) {
-	_ = s.SetDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
+	_ = s.SetReadDeadline(time.Now().Add(refusalTime)) // a client that is gone needs no answer
 	seen := bytes.Clone(head)
 	more := make([]byte, 1<<10)
 	for !bytes.Contains(seen, []byte("\r\n\r\n")) && len(seen) < refusalLimit {
@@ -72,15 +69,11 @@ func (s *sniffed) refuse(head []byte) {
 		}
 		seen = append(seen, more[:n]...)
 	}
-	_, _ = s.Write(httpsOnly())
-	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.Copy(io.Discard, s.Conn) // ends with the connection, or its time
-	}
+	farewell(s.Conn, httpsOnly())
 }
 
-// httpsOnly is the whole answer to a client that speaks plain HTTP (CFG-030).
+// httpsOnly is the whole answer to a client that speaks plain HTTP (INF §1.2).
 func httpsOnly() []byte {
-	const body = "{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"
-	return []byte("HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: " +
-		strconv.Itoa(len(body)) + "\r\nconnection: close\r\n\r\n" + body)
+	return answer("403 Forbidden", "",
+		"{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n")
 }

@@ -333,7 +333,9 @@ func TestCertificateFaults(t *testing.T) {
 	}
 }
 
-const refusal = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: 71\r\nconnection: close\r\n\r\n" +
+const refusal = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nPragma: no-cache\r\n" +
+	"Cache-Control: no-cache; no-store, must-revalidate, private\r\nExpires: Thu, 01 Jan 1970 00:00:00 UTC\r\n" +
+	"content-length: 71\r\nconnection: close\r\n\r\n" +
 	"{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"
 
 // TestPlain lets clients speak plain HTTP to a TLS listener.
@@ -343,9 +345,10 @@ func TestPlain(t *testing.T) {
 		"a request":               "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n",
 		"one with a body":         "POST /predictions/m HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1_000_000),
 		"one with a huge head":    "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 1<<20),
+		"one that does not end":   "GET /ping HTTP/1.1\r\nHost: x\r\n",
 		"something else entirely": "\x00\x01\x02\x03\r\n\r\n",
 	} {
-		t.Run("CFG-030 "+name, func(t *testing.T) {
+		t.Run("INF-007 CFG-030 "+name, func(t *testing.T) {
 			t.Parallel()
 			told := make(chan net.Addr, 1)
 			var d net.Dialer

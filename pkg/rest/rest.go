@@ -17,6 +17,7 @@ type Config struct {
 	ModelAPI         bool   // models may be registered and unregistered by calls
 	MaxRequestSize   int64  // bytes of a request body; an equal one passes
 	StrictParameters bool   // a lax parameter is refused instead of warned about
+	OpenInference    bool   // the server answers for itself by the Open Inference Protocol
 	CORS             CORS
 	// SequenceHeaders are the configured names of the sequence headers: they
 	// reach the model exactly as spelled here.

@@ -47,6 +47,9 @@ func (e *edge) inference(document []byte) *chi.Mux {
 	r.Handle("/ping", handle(e.ping))
 	r.Handle("/ping/*", handle(e.ping))
 	e.predictions(r)
+	if e.cfg.OpenInference {
+		e.openInference(r)
+	}
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,19 +22,21 @@ import (
 const version = "0.12.0"
 
 // start runs a server with token authorization and three listeners in a
-// directory of its own until the test ends.
-func start(t *testing.T) *server.Server {
+// directory of its own until the test ends. Variables are NAME=value, properties
+// are lines of its configuration.
+func start(t *testing.T, variables []string, properties ...string) *server.Server {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"bin/python3": "", "store/.keep": "",
-		"config.properties": "inference_address=http://127.0.0.1:0\nmanagement_address=http://localhost:0\nmetrics_address=http://0.0.0.0:0\n",
+		"config.properties": "inference_address=http://127.0.0.1:0\nmanagement_address=http://localhost:0\nmetrics_address=http://0.0.0.0:0\n" +
+			strings.Join(properties, "\n"),
 	} {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o700))
 	}
-	env := []string{"PATH=" + filepath.Join(dir, "bin"), "TEMP=" + dir}
+	env := append([]string{"PATH=" + filepath.Join(dir, "bin"), "TEMP=" + dir}, variables...)
 	cfg, err := config.Load(config.Sources{Dir: dir, CPUs: 1, Environ: env, Flags: config.Flags{ModelStore: "store"}})
 	require.NoError(t, err)
 	s, err := server.New(t.Context(), cfg, server.Deps{Version: version, Environ: env, Stdout: io.Discard, Stderr: io.Discard})
@@ -67,7 +70,7 @@ func ask(t *testing.T, s *server.Server, role, method, target string) (status in
 // TestDescription asks without a key, through guard and routes together.
 func TestDescription(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, nil)
 	for role, document := range map[string][]byte{
 		"Inference": api.Inference(version), "Management": api.Management(version), "Metrics": api.Metrics(version),
 	} {
@@ -112,6 +115,28 @@ func TestDescription(t *testing.T) {
 				assert.Equal(t, 200, status, target)
 				assert.Empty(t, body)
 			}
+		}
+	})
+}
+
+func TestOpenInference(t *testing.T) {
+	t.Parallel()
+	t.Run("INF-051 the variable switches it on", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, []string{"TS_OPEN_INFERENCE_PROTOCOL=oip"}, "disable_token_authorization=true")
+		status, body := ask(t, s, "Inference", "GET", "/v2")
+		assert.Equal(t, 200, status)
+		assert.Contains(t, body, `"version": "`+version+`"`)
+		status, _ = ask(t, s, "Management", "GET", "/v2")
+		assert.Equal(t, 404, status, "of the inference listener only")
+	})
+	t.Run("INF-050 it needs the key", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, nil, "ts_open_inference_protocol=true")
+		for _, target := range []string{"/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/m/versions/1"} {
+			status, body := ask(t, s, "Inference", "GET", target)
+			assert.Equal(t, 400, status, target)
+			assert.Contains(t, body, "InvalidKeyException")
 		}
 	})
 }

@@ -55,6 +55,7 @@ func (s *Server) restConfig() rest.Config {
 		ModelAPI:         s.cfg.Security.ModelAPI.Enabled,
 		MaxRequestSize:   h.MaxRequest,
 		StrictParameters: s.cfg.Server.StrictParameters,
+		OpenInference:    s.cfg.Listen.OpenInference,
 		CORS:             rest.CORS{Origin: h.CORS.Origin, Methods: h.CORS.Methods, Headers: h.CORS.Headers},
 		SequenceHeaders:  []string{h.Sequence.ID, h.Sequence.Start, h.Sequence.End},
 	}

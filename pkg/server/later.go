@@ -14,7 +14,7 @@ import (
 //
 //nolint:gochecknoglobals // read-only table
 var later = []string{
-	"grpc_", "enable_grpc_ssl", "ts_open_inference_protocol", "oip_raw_bytes_output", "openai_routes",
+	"grpc_", "enable_grpc_ssl", "oip_raw_bytes_output", "openai_routes",
 	"disable_system_metrics", "system_metrics_cmd", "metric_time_interval", "snapshot_",
 }
 

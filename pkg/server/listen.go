@@ -143,7 +143,10 @@ func (s *Server) secure(a config.Address) (*listen.Secure, error) {
 		return nil, fmt.Errorf("TLS for %v: %w", a, err)
 	}
 	log := s.logs.Logger(logging.HTTPRequestHandler, logging.MainThread)
-	return &listen.Secure{Config: c, Plain: func(net.Addr) { log.Error().Msg("Recieved HTTP request!") }}, nil //nolint:misspell // compat(0.12): CFG §10
+	return &listen.Secure{Config: c, Plain: func(net.Addr) {
+		log.Error().Msg("Recieved HTTP request!") //nolint:misspell // compat(0.12): CFG §10
+		s.metrics.Answered(http.StatusForbidden)
+	}}, nil
 }
 
 // socketClass is 0.12's name for the kind of a listener; scripts know the line.

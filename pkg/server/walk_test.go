@@ -36,7 +36,7 @@ func built(t *testing.T, lines ...string) *Server {
 	dir := t.TempDir()
 	lines = append([]string{
 		"inference_address=http://127.0.0.1:0", "management_address=http://localhost:0", "metrics_address=http://0.0.0.0:0",
-		"enable_model_api=true", "token_keys_file=keys.json", "python=python3",
+		"enable_model_api=true", "token_keys_file=keys.json", "python=python3", "ts_open_inference_protocol=true",
 		"native_plugins=execution-parameters,sagemaker-ping,model-ready",
 	}, lines...)
 	for name, text := range map[string]string{"python3": "", "keys.json": keysFile, "config.properties": strings.Join(lines, "\n")} {

@@ -219,7 +219,7 @@ func TestUnregister(t *testing.T) {
 // TestHealth follows a model from its registration to the end of the server.
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	t.Run("MGT-061 from no model to the end", func(t *testing.T) {
+	t.Run("INF-130 MGT-061 from no model to the end", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)
 		type health struct{ healthy, ready, anyLoaded, allLoaded bool }
@@ -252,6 +252,10 @@ func TestHealth(t *testing.T) {
 
 		_, err := f.Loaded("x")
 		f.fails(err, fault.ModelNotFound, "Model not found: x")
+
+		_, err = f.Scale(t.Context(), noop(""), scaling(0, true))
+		require.NoError(t, err)
+		assert.Equal(t, health{healthy: true, ready: true}, is(), "scaled to none")
 
 		require.NoError(t, f.Close(t.Context()))
 		assert.False(t, f.Healthy())

@@ -64,7 +64,7 @@ func TestHandlerFailures(t *testing.T) {
 			assertFailure(t, p.answer(), 422, "InternalServerException", "refused by the model")
 		}
 	})
-	t.Run("INF-112 SCH-002 requests to a model that loads are answered later", func(t *testing.T) {
+	t.Run("INF-112 INF-130 SCH-002 requests to a model that loads are answered later", func(t *testing.T) {
 		t.Parallel()
 		waiting := e2etest.Archive{Name: "waiting", Handler: loadingAt("loading")}
 		reply := l.In(t).Manage(http.MethodPost, "/models?initial_workers=1&synchronous=false&url="+waiting.Write(t, l.Store))
@@ -123,7 +123,7 @@ func TestDeath(t *testing.T) {
 			assert.Equal(t, "served", waiting.answer().Body)
 		})
 	}
-	t.Run("INF-131 SCH-017 SCH-018 SCH-020 SCH-021 SCH-022 a worker that is not started again", func(t *testing.T) {
+	t.Run("INF-131 INF-132 SCH-017 SCH-018 SCH-020 SCH-021 SCH-022 a worker that is not started again", func(t *testing.T) {
 		t.Parallel()
 		l := newLab(t)
 		l.archive(t, "mortal", "maxRetryTimeoutInSec: 0\n")
@@ -163,7 +163,7 @@ func TestRefusals(t *testing.T) {
 		assertFailure(t, reply, 503, "ServiceUnavailableException", message)
 		assert.Equal(t, "1", reply.Header.Get("Retry-After"))
 	}
-	t.Run("INF-110 SCH-001 no worker", func(t *testing.T) {
+	t.Run("INF-110 INF-130 SCH-001 no worker", func(t *testing.T) {
 		t.Parallel()
 		register(t, l.Server, "url=lab.mar&model_name=empty&initial_workers=0")
 		refused(t, l.In(t).Get(e2etest.Inference, "/predictions/empty", ""), noWorker("empty", ""))

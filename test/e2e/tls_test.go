@@ -106,6 +106,7 @@ func TestTLS(t *testing.T) {
 			assert.True(t, strings.HasSuffix(answer,
 				"\r\n\r\n{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"), "INF-007 CFG-030: %s", answer)
 			l.AwaitLog("ts_log.log", "Recieved HTTP request!") //nolint:misspell // as 0.12 has it
+			l.AwaitLog("ts_metrics.log", "Requests4XX.Count:1")
 		})
 	}
 	t.Run("CFG-028 without anything there is a certificate for the run", func(t *testing.T) {
