@@ -2,15 +2,17 @@ package archive
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/gson"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
@@ -36,7 +38,7 @@ type manifest struct {
 
 // parseManifest reads a manifest (MAR §2.2). Unknown keys are ignored.
 func parseManifest(text []byte) (manifest, error) {
-	document, err := parseLenient(strings.ToValidUTF8(string(text), "\ufffd"))
+	document, err := gson.Parse(text)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -71,13 +73,18 @@ func parseManifest(text []byte) (manifest, error) {
 	return m, f.err
 }
 
-// fields reads members that must be texts and keeps the first error.
+// fields reads members that must be texts and keeps the first error. Numbers
+// and truth values count as their texts.
 type fields struct{ err error }
 
 func (f *fields) text(members map[string]any, name string) *string {
 	switch v := members[name].(type) {
-	case scalar:
-		return new(string(v))
+	case string:
+		return &v
+	case json.Number:
+		return new(v.String())
+	case bool:
+		return new(strconv.FormatBool(v))
 	case nil:
 		return nil
 	default:
