@@ -64,7 +64,7 @@ func TestSignature(t *testing.T) {
 			t.Parallel()
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, http.NoBody)
 			require.NoError(t, err)
-			signRequest(req, c.keys, at)
+			require.NoError(t, signRequest(req, c.keys, at))
 			assert.Equal(t, c.uri, req.URL.RequestURI())
 			assert.Equal(t, "20240506T060809Z", req.Header.Get("x-amz-date"))
 			assert.Equal(t, c.keys.Session, req.Header.Get("x-amz-security-token"))
