@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,17 +131,9 @@ func (s *Store) read(r Request, u *Unpacked) error {
 
 // manifest reads the manifest below dir; without one all keys are absent.
 func (s *Store) manifest(dir string) (manifest, error) {
-	f, err := os.Open(filepath.Join(dir, "MAR-INF", "MANIFEST.json"))
+	text, err := readFile(filepath.Join(dir, "MAR-INF", "MANIFEST.json"), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest{runtime: model.Python}, nil
-	}
-	if err != nil {
-		return manifest{}, fault.Wrap(fault.InvalidModel, parseFailed, err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(text) > maxManifest {
-		err = fmt.Errorf("larger than %d bytes", maxManifest)
 	}
 	var m manifest
 	if err == nil {

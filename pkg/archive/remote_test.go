@@ -1,10 +1,17 @@
 package archive_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -61,6 +68,105 @@ func TestRedirects(t *testing.T) {
 		f := newFixture(t, nil)
 		u := to(secure.URL + "/noop.mar")
 		f.refused(t, archive.Request{URL: u}, 400, downloadType, "Failed to download archive from: "+u)
+	})
+}
+
+// nameServer answers each question for an address of IPv4 with the next of
+// these, the last one for ever.
+type nameServer struct {
+	mu      sync.Mutex
+	answers [][]string
+	asked   int
+}
+
+// dial connects a resolver to the server, which speaks as over TCP.
+func (n *nameServer) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() {
+		defer func() { _ = far.Close() }()
+		question := make([]byte, 2)
+		if _, err := io.ReadFull(far, question); err != nil {
+			return
+		}
+		question = make([]byte, binary.BigEndian.Uint16(question))
+		if _, err := io.ReadFull(far, question); err != nil {
+			return
+		}
+		answer := n.answer(question)
+		_, _ = far.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+	}()
+	return near, nil
+}
+
+func (n *nameServer) answer(question []byte) []byte {
+	end := 12 + bytes.IndexByte(question[12:], 0) + 5 // of the name, its type and its class
+	var addresses []string
+	if question[end-3] == 1 { // an address of IPv4 is asked for
+		n.mu.Lock()
+		addresses = n.answers[min(n.asked, len(n.answers)-1)]
+		n.asked++
+		n.mu.Unlock()
+	}
+	answer := append(bytes.Clone(question[:2]), 0x81, 0x80, 0, 1, 0, byte(len(addresses)), 0, 0, 0, 0)
+	answer = append(answer, question[12:end]...)
+	for _, a := range addresses {
+		answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
+		answer = append(answer, netip.MustParseAddr(a).AsSlice()...)
+	}
+	return answer
+}
+
+func TestNamesThatMove(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, serve(zipped(t, noop())))
+	_, port, err := net.SplitHostPort(h.Listener.Addr().String())
+	require.NoError(t, err)
+	location := "http://models.example:" + port + "/noop.mar"
+	const link = "169.254.169.254"
+	moving := func(change func(*archive.Config), answers ...[]string) func(*archive.Config) {
+		n := &nameServer{answers: answers}
+		return func(cfg *archive.Config) {
+			cfg.Resolver = &net.Resolver{PreferGo: true, Dial: n.dial}
+			if change != nil {
+				change(cfg)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		answers [][]string
+		change  func(*archive.Config)
+		refused string // at the second download
+	}{
+		"a name that stays":                         {[][]string{{"127.0.0.1"}}, nil, ""},
+		"a name that moves to a link-local address": {[][]string{{"127.0.0.1"}, {link}}, nil, location},
+		"an address of several that is refused":     {[][]string{{link, "127.0.0.1"}}, nil, ""},
+		"a pattern that names the host": {
+			[][]string{{"127.0.0.1"}, {"127.0.0.1"}}, func(cfg *archive.Config) { cfg.AllowedURLs = urls(`http://models\.example:\d+/.*`) }, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, moving(c.change, c.answers...))
+			require.NoError(t, f.opened(t, archive.Request{URL: location}).Remove())
+			if c.refused == "" {
+				f.opened(t, archive.Request{URL: location})
+				return
+			}
+			f.refused(t, archive.Request{URL: location}, 404, notFoundType, "Given URL "+c.refused+" does not match any allowed URL(s)")
+		})
+	}
+	t.Run("strict_security judges what a name leads to", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, moving(func(cfg *archive.Config) { cfg.StrictSecurity = true }, []string{"127.0.0.1", "10.0.0.1"}))
+		f.refused(t, archive.Request{URL: location}, 404, notFoundType, "Given URL "+location+" does not match any allowed URL(s)")
+	})
+	t.Run("a redirect by a name that leads to a link-local address", func(t *testing.T) {
+		t.Parallel()
+		to := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://meta.example/credentials", http.StatusFound)
+		})
+		f := newFixture(t, moving(nil, []string{link}))
+		f.refused(t, archive.Request{URL: to.URL + "/noop.mar"}, 404, notFoundType, "Given URL http://meta.example/credentials does not match any allowed URL(s)")
 	})
 }
 
