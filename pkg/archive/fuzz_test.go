@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -40,11 +41,11 @@ func assertInside(t *testing.T, dir string) {
 	var size, n int64
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		require.NoError(t, err)
-		real, err := filepath.EvalSymlinks(path)
+		target, err := filepath.EvalSymlinks(path)
 		require.NoError(t, err)
-		rel, err := filepath.Rel(dir, real)
+		rel, err := filepath.Rel(dir, target)
 		require.NoError(t, err)
-		assert.True(t, filepath.IsLocal(rel), "%s leads to %s", path, real)
+		assert.True(t, filepath.IsLocal(rel), "%s leads to %s", path, target)
 		info, err := d.Info()
 		require.NoError(t, err)
 		if info.Mode().IsRegular() {
@@ -61,7 +62,8 @@ func assertInside(t *testing.T, dir string) {
 func FuzzZip(f *testing.F) {
 	for _, seed := range [][]byte{
 		zipped(f, noop()), zipOf(zipEntry{name: "a", data: "one", size: inZIP64, extra: zip64(3)}), zipOf(zipEntry{name: "../a"}, zipEntry{name: "d/"}),
-		zipOf(zipEntry{name: "a"}, zipEntry{name: "./a/b"}, zipEntry{name: "/a"}), overlapping(zipped(f, []entry{{name: "0", content: "word"}}), 3), {'P', 'K', 5, 6},
+		zipOf(zipEntry{name: "a"}, zipEntry{name: "./a/b"}, zipEntry{name: "/a"}), overlapping(zipped(f, []entry{{name: "0", content: "word"}}), 3),
+		{'P', 'K', 5, 6},
 	} {
 		f.Add(seed)
 	}
@@ -85,7 +87,7 @@ func FuzzTar(f *testing.F) {
 
 func FuzzGzip(f *testing.F) {
 	whole := headed(f, tar.Header{Typeflag: tar.TypeReg, Name: "m/a", Uname: "one"})
-	for _, seed := range [][]byte{whole, append(whole[:len(whole):len(whole)], whole...), whole[:40], {0x1f, 0x8b}} {
+	for _, seed := range [][]byte{whole, slices.Concat(whole, whole), whole[:40], {0x1f, 0x8b}} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, content []byte) { unpackAny(t, "x.tgz", content) })

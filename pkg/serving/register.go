@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/torchserve-go/torchserve/pkg/archive"
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -41,6 +42,24 @@ func (s *Service) Register(ctx context.Context, r model.Registration) (model.Reg
 // stopping is the refusal of what a server that is going away cannot begin.
 func stopping() error { return fault.New(fault.Busy, "The server is stopping") }
 
+// untilStop returns a context that ends with ctx, or when the server stops: a
+// download can take long. What it needs is given back by the function.
+func (s *Service) untilStop(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-s.stop:
+			cancel(stopping())
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watch.Wait()
+	}
+}
+
 // rollBack removes a model whose workers failed.
 func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.UnregisterLimit)
@@ -56,6 +75,8 @@ func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
 // enter does everything of a registration but the workers, and says how many of
 // them are wanted.
 func (s *Service) enter(ctx context.Context, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+	ctx, done := s.untilStop(ctx)
+	defer done()
 	u, err := s.archives.Open(ctx, archive.Request{
 		URL: r.URL, Name: r.Name, Handler: r.Handler, Runtime: r.Runtime,
 		DefaultHandler: s.cfg.Handler, Envelope: s.cfg.Envelope,

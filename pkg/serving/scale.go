@@ -136,7 +136,9 @@ func (s *Service) discard(e *registry.Entry) {
 // a fault. Health and readiness are false from now on. The models' files are the
 // archive store's to remove. The error joins those of workers that did not end.
 func (s *Service) Close(ctx context.Context) error {
-	s.stopping.Store(true)
+	if !s.stopping.Swap(true) {
+		close(s.stop)
+	}
 	return s.each(func(e *registry.Entry) error {
 		s.logServer.Info().Msgf("Unregistering model %s version %s", e.Archive.Name, e.Archive.Version)
 		err := e.Pool.Close(ctx)

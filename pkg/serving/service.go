@@ -61,6 +61,7 @@ type Service struct {
 	logVersions zerolog.Logger
 
 	stopping atomic.Bool
+	stop     chan struct{} // closed when stopping becomes true
 }
 
 // New returns a Service without models.
@@ -74,6 +75,7 @@ func New(cfg Config, d Deps) *Service {
 		logServer:   d.Log(LogServer),
 		logManager:  d.Log(LogManager),
 		logVersions: d.Log(LogVersions),
+		stop:        make(chan struct{}),
 	}
 }
 
