@@ -1,12 +1,15 @@
 package e2e
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -125,4 +128,118 @@ func TestDownloads(t *testing.T) {
 		assert.GreaterOrEqual(t, reply.Status, 400)
 		l.In(t).AwaitLog("ts_log.log", "Your torchserve instance can access any URL to load models.")
 	})
+}
+
+// proxy is one that leads every tunnel to the same host, and answers plain
+// requests itself.
+type proxy struct {
+	*httptest.Server
+	asked chan string // method and target of each request
+}
+
+func newProxy(t *testing.T, host string, content string) proxy {
+	t.Helper()
+	p := proxy{asked: make(chan string, 10)} // more than a test asks
+	p.Server = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		p.asked <- r.Method + " " + r.RequestURI
+		if r.Method != http.MethodConnect {
+			_, _ = io.WriteString(out, content) // the server is looked at
+			return
+		}
+		far, err := net.Dial("tcp", host)
+		if !assert.NoError(t, err) {
+			return
+		}
+		out.WriteHeader(http.StatusOK)
+		near, _, err := http.NewResponseController(out).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		var both sync.WaitGroup
+		both.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })  // the end of one side
+		both.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() }) // is that of the other
+		both.Wait()
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// ownAddress returns an address of this machine other than loopback; empty: there
+// is none.
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	require.NoError(t, err)
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() && !n.IP.IsLinkLocalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return ""
+}
+
+// TestProxies asks one proxy, which says by whom it was asked.
+//
+//nolint:tparallel // as above
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	remote := labArchive("")
+	remote.Name = "remote"
+	content := packed(t, remote)
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(out, content) }))
+	t.Cleanup(secure.Close)
+	p := newProxy(t, secure.Listener.Addr().String(), content)
+	trusted := pemFile(t, t.TempDir(), "CERTIFICATE", secure.Certificate().Raw) // it is for example.com
+	own := ownAddress(t)
+	l := newLab(t, e2etest.Env("HTTPS_PROXY="+p.URL, "HTTP_PROXY="+p.URL, "NO_PROXY=x.example,"+own, "SSL_CERT_FILE="+trusted))
+	fetch := func(t *testing.T, location string) e2etest.Reply {
+		t.Helper()
+		return l.manage(t, "POST", "/models?initial_workers=0&url="+url.QueryEscape(location)+"&model_name="+url.QueryEscape(t.Name()))
+	}
+	t.Run("decided: an https URL goes through a tunnel, and SSL_CERT_FILE is trusted", func(t *testing.T) {
+		assert.Equal(t, http.StatusOK, fetch(t, "https://example.com/secure.mar").Status)
+		assert.Equal(t, "CONNECT example.com:443", <-p.asked)
+	})
+	t.Run("decided: an http URL is the proxy's to fetch", func(t *testing.T) {
+		assert.Equal(t, http.StatusOK, fetch(t, "http://example.com/plain.mar?sig=secret").Status)
+		assert.Equal(t, "GET http://example.com/plain.mar?sig=secret", <-p.asked)
+	})
+	t.Run("decided: what NO_PROXY names is reached directly", func(t *testing.T) {
+		if own == "" {
+			t.Skip("this machine has no address but that of loopback, which no proxy is asked for")
+		}
+		direct := httptest.NewUnstartedServer(secure.Config.Handler)
+		require.NoError(t, direct.Listener.Close())
+		var err error
+		direct.Listener, err = net.Listen("tcp", net.JoinHostPort(own, "0"))
+		require.NoError(t, err)
+		direct.Start()
+		defer direct.Close()
+		assert.Equal(t, http.StatusOK, fetch(t, direct.URL+"/direct.mar").Status)
+		assert.Empty(t, p.asked)
+	})
+	t.Run("decided: a literal link-local address is refused behind a proxy, too", func(t *testing.T) {
+		assert.Equal(t, http.StatusNotFound, fetch(t, "http://169.254.169.254/x.mar").Status)
+		assert.Empty(t, p.asked)
+	})
+	assert.NotContains(t, l.Logs("ts_log.log"), "secret")
+}
+
+func TestStopWhileDownloading(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	host := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(out, "PK")
+		_ = http.NewResponseController(out).Flush()
+		close(asked)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(host.Close)
+	l := newLab(t)
+	p := l.begin(t, e2etest.Call{Method: http.MethodPost, To: e2etest.Management, Path: "/models?url=" + host.URL + "/large.mar"})
+	<-asked
+	assert.Zero(t, l.Stop())
+	assertFailure(t, p.answer(), 503, "ServiceUnavailableException", "The server is stopping")
+	assert.Equal(t, []string{"lab.mar"}, names(t, l.Store), "MAR-069")
+	assert.Empty(t, names(t, filepath.Join(l.Temp, "models")))
 }
