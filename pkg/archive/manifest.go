@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/gson"
@@ -114,6 +115,7 @@ func (s *Store) read(r Request, u *Unpacked) error {
 		return err
 	}
 	u.Archive.Dir = u.dir()
+	s.warnOutside(u.Archive)
 	if u.Archive.ConfigFile, err = u.member("configFile", m.config); err != nil {
 		return err
 	}
@@ -156,6 +158,15 @@ func (s *Store) warnMissing(m manifest) {
 	}
 	if m.created == nil {
 		s.log.Warn().Msg("Model archive createdOn" + hint)
+	}
+}
+
+// warnOutside tells of code that is looked for outside the archive: a directory
+// before a function is the first that a worker imports from (MAR §7.6).
+func (s *Store) warnOutside(a model.Archive) {
+	module, _, found := strings.Cut(a.Handler, ":")
+	if dir := filepath.Dir(module); found && !filepath.IsLocal(dir) {
+		s.log.Warn().Str("model", string(a.Name)).Str("path", dir).Msg("The handler is looked for outside the model archive: " + a.Handler)
 	}
 }
 
