@@ -28,7 +28,9 @@
 //
 // # Hostile input
 //
-// URLs must match a pattern, and so must every redirect; addresses are judged
-// after resolution. Entries of archives cannot leave their directory (os.Root),
-// not by name and not by link. Sizes, numbers and ratios are bounded.
+// URLs must match a pattern, and so must every redirect; the address that is
+// judged is the one that is connected to. Entries of archives cannot leave their
+// directory (os.Root), not by name and not by link. Sizes, numbers, ratios and
+// times are bounded; which limit was exceeded is told to the client, too. Only
+// regular files are read.
 package archive

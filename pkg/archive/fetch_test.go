@@ -67,6 +67,15 @@ func TestDownload(t *testing.T) {
 		assert.Equal(t, noopTree(), tree(t, u.Archive.Dir))
 		assert.NotContains(t, strings.Join(mapValues(tree(t, f.models)), " "), "sig=", "signatures are not stored")
 	})
+	t.Run("MAR-049 what a host says of compression does not matter", func(t *testing.T) {
+		t.Parallel()
+		zipper := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "x-gzip") // as Apache does for all names that end so
+			_, _ = w.Write(tarred(t, "noop/", noop()))
+		})
+		f := newFixture(t, nil)
+		assert.Equal(t, noopTree(), tree(t, f.opened(t, archive.Request{URL: zipper.URL + "/noop.tgz"}).Archive.Dir))
+	})
 	t.Run("one of several patterns admits a URL", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, func(cfg *archive.Config) { cfg.AllowedURLs = urls("none", "HTTP://127.*") })
@@ -117,6 +126,13 @@ func TestDownloadFails(t *testing.T) {
 			w.WriteHeader(http.StatusInternalServerError)
 		case "/304.mar":
 			w.WriteHeader(http.StatusNotModified)
+		case "/401.mar":
+			w.Header().Set("WWW-Authenticate", `Basic realm="models"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case "/206.mar":
+			w.Header().Set("Content-Range", "bytes 0-1/1000")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte("PK")) // as above
 		case "/loop.mar":
 			http.Redirect(w, r, "/loop.mar", http.StatusFound)
 		default:
@@ -125,11 +141,19 @@ func TestDownloadFails(t *testing.T) {
 	})
 	dead := httptest.NewServer(nil)
 	dead.Close()
+	for name, details := range map[string]string{
+		"/x.mar": "404 Not Found", "/broken.mar": "500 Internal Server Error", "/304.mar": "304 Not Modified",
+		"/401.mar": "401 Unauthorized", "/206.mar": "206 Partial Content",
+	} {
+		t.Run("MAR-050 status "+details, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, nil)
+			got := f.refused(t, archive.Request{URL: h.URL + name}, 400, downloadType, "Failed to download archive from: "+h.URL+name)
+			assert.Equal(t, "the host answered "+details, got)
+		})
+	}
 	for name, url := range map[string]string{
 		"MAR-050 MGT-016 nobody listens":      dead.URL + "/x.mar",
-		"MAR-050 status 404":                  h.URL + "/x.mar",
-		"MAR-050 status 500":                  h.URL + "/broken.mar",
-		"MAR-050 status 304":                  h.URL + "/304.mar",
 		"MAR-050 an end before the length":    h.URL + "/short.mar",
 		"MAR-050 a bad URL":                   "http://127.0.0.1:port/x.mar",
 		"MAR-050 a bad escape":                h.URL + "/%zz.mar",
@@ -163,6 +187,11 @@ func TestDownloadFails(t *testing.T) {
 			f.refused(t, archive.Request{URL: bad.URL + "/x.tgz"}, 500, internalType, "Failed to save model: "+bad.URL+"/x.tgz")
 		}
 		assert.Empty(t, tree(t, f.models))
+	})
+	t.Run("MAR-069 a length that is too small", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, tube{answers(0, head(100), string(zipped(t, noop())))}.configure)
+		f.refused(t, archive.Request{URL: "http://models.example/x.mar"}, 400, invalidType, "Failed to read model archive: x.mar")
 	})
 	t.Run("a download above the limit", func(t *testing.T) {
 		t.Parallel()

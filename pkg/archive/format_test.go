@@ -1,7 +1,6 @@
 package archive_test
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +117,7 @@ func TestRefusedArchives(t *testing.T) {
 		"MAR-006 a .mar without entries":               {"x.mar", zipped(t, nil), 400, read},
 		"MAR-006 a truncated .mar":                     {"x.mar", truncated, 400, read},
 		"MAR-006 a broken gzip named .mar":             {"x.mar", []byte("\x1f\x8bxxxxxxxxxxxx"), 400, read},
+		"MAR-006 a .mar with sizes that are nowhere":   {"x.mar", zipOf(zipEntry{name: "a", size: inZIP64}), 400, read},
 		"MAR-007 MGT-020 a corrupt .tar.gz":            {"x.tar.gz", []byte("\x1f\x8bxxxxxxxxxxxx"), 500, save},
 		"MAR-007 MGT-020 a text named .tgz":            {"x.tgz", []byte("hello"), 500, save},
 		"MAR-007 MGT-020 a gzip of no tar":             {"x.tar.gz", gzipped(t, []byte(strings.Repeat("hello", 999))), 500, save},
@@ -201,27 +202,6 @@ func TestLinks(t *testing.T) {
 		assert.Equal(t, noop()[0].content, string(text))
 		assert.Contains(t, f.log.lines(t, "warn"), "Skipped an entry of the archive: a link that leaves the archive")
 	})
-	t.Run("MAR-012 hard links and devices are left out", func(t *testing.T) {
-		t.Parallel()
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		w := tar.NewWriter(z)
-		for _, h := range []tar.Header{
-			{Typeflag: tar.TypeReg, Name: "m/a.py"},
-			{Typeflag: tar.TypeLink, Name: "m/b.py", Linkname: "m/a.py"},
-			{Typeflag: tar.TypeFifo, Name: "m/pipe"},
-			{Typeflag: tar.TypeBlock, Name: "m/disk"},
-		} {
-			require.NoError(t, w.WriteHeader(&h))
-		}
-		require.NoError(t, w.Close())
-		require.NoError(t, z.Close())
-		f := newFixture(t, nil)
-		f.put(t, "x.tgz", b.Bytes())
-		u := f.opened(t, archive.Request{URL: "x.tgz", Name: "x"})
-		assert.Equal(t, map[string]string{"a.py": ""}, tree(t, u.Archive.Dir))
-		assert.Len(t, f.log.lines(t, "warn"), 3)
-	})
 	t.Run("a link in a zip becomes a file that holds its target", func(t *testing.T) {
 		t.Parallel()
 		var b bytes.Buffer
@@ -246,27 +226,31 @@ func TestLimits(t *testing.T) {
 	for name, c := range map[string]struct {
 		limits  archive.Limits
 		content []byte
-		good    bool
+		details string // empty: it is unpacked
 	}{
-		"entries, at the limit":             {archive.Limits{Entries: 2}, zipped(t, noop()), true},
-		"entries, above it":                 {archive.Limits{Entries: 1}, zipped(t, noop()), false},
-		"entries of a tar":                  {archive.Limits{Entries: 1}, tarred(t, "m/", noop()), false},
-		"bytes":                             {archive.Limits{Bytes: 100}, zipped(t, noop()), false},
-		"ratio":                             {archive.Limits{Ratio: 200}, zipped(t, append(noop(), entry{name: "z", content: zeros})), false},
-		"ratio of a tar":                    {archive.Limits{Ratio: 200}, tarred(t, "m/", append(noop(), entry{name: "z", content: zeros})), false},
-		"ratio of a small file":             {archive.Limits{Ratio: 200}, zipped(t, append(noop(), entry{name: "z", content: zeros[:1<<20]})), true},
-		"the directory of a zip is bounded": {archive.Limits{Entries: 1}, zipped(t, manyEntries(20_000)), false},
-		"none":                              {archive.Limits{}, zipped(t, append(noop(), entry{name: "z", content: zeros})), true},
+		"entries, at the limit":              {archive.Limits{Entries: 3}, zipped(t, noop()), ""},
+		"entries, above it":                  {archive.Limits{Entries: 2}, zipped(t, noop()), "archive has more than 2 files and directories (archive_max_entries)"},
+		"entries of a tar":                   {archive.Limits{Entries: 2}, tarred(t, "m/", noop()), "archive has more than 2 files and directories (archive_max_entries)"},
+		"one directory again and again":      {archive.Limits{Entries: 2}, tarred(t, "m/", slices.Repeat([]entry{{name: "d/"}}, 3)), "archive has more than 2 files and directories (archive_max_entries)"},
+		"directories that no entry is about": {archive.Limits{Entries: 5}, zipped(t, []entry{{name: "a/b/c/d/e/f"}}), "archive has more than 5 files and directories (archive_max_entries)"},
+		"bytes":                              {archive.Limits{Bytes: 100}, zipped(t, noop()), "archive unpacks to more than 100 bytes (archive_max_bytes)"},
+		"bytes of a tar":                     {archive.Limits{Bytes: 100}, tarred(t, "m/", noop()), "archive unpacks to more than 100 bytes (archive_max_bytes)"},
+		"ratio":                              {archive.Limits{Ratio: 200}, zipped(t, append(noop(), entry{name: "z", content: zeros})), "archive unpacks to more than 200 times its size (archive_max_ratio)"},
+		"ratio of a tar":                     {archive.Limits{Ratio: 200}, tarred(t, "m/", append(noop(), entry{name: "z", content: zeros})), "archive unpacks to more than 200 times its size (archive_max_ratio)"},
+		"ratio of what follows a tar":        {archive.Limits{Ratio: 200}, append(tarred(t, "m/", noop()), gzipped(t, []byte(zeros))...), "archive unpacks to more than 200 times its size (archive_max_ratio)"},
+		"ratio of a small file":              {archive.Limits{Ratio: 200}, zipped(t, append(noop(), entry{name: "z", content: zeros[:1<<20]})), ""},
+		"the directory of a zip is bounded":  {archive.Limits{Entries: 1}, zipped(t, manyEntries(20_000)), "directory of the zip file is too large (archive_max_entries)"},
+		"none":                               {archive.Limits{}, zipped(t, append(noop(), entry{name: "z", content: zeros})), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, func(cfg *archive.Config) { cfg.Limits = c.limits })
 			f.put(t, "x.mar", c.content)
-			if c.good {
+			if c.details == "" {
 				f.opened(t, archive.Request{URL: "x.mar"})
 				return
 			}
-			f.refused(t, archive.Request{URL: "x.mar"}, 500, internalType, "Failed to save model: x.mar")
+			assert.Equal(t, c.details, f.refused(t, archive.Request{URL: "x.mar"}, 500, internalType, "Failed to save model: x.mar"))
 		})
 	}
 }

@@ -40,8 +40,9 @@ func (e *addressError) Error() string { return "host " + e.host + " " + e.reason
 // guard judges the addresses that downloads go to (decisions.md,
 // "allowed_urls default").
 type guard struct {
-	allowed []*regexp.Regexp
-	strict  bool
+	allowed  []*regexp.Regexp
+	strict   bool
+	resolver *net.Resolver
 }
 
 // address judges one address of a host.
@@ -99,7 +100,6 @@ func newTransport(base *http.Transport, g guard) *transport {
 	proxied.DisableKeepAlives = true  // downloads are rare, idle connections are a burden
 	proxied.DisableCompression = true // an archive is stored as it comes
 	proxied.ForceAttemptHTTP2 = true
-	proxied.ResponseHeaderTimeout = headerLimit
 	proxied.TLSHandshakeTimeout = connectLimit
 	if proxied.DialContext == nil {
 		proxied.DialContext = (&net.Dialer{Timeout: connectLimit}).DialContext
@@ -147,7 +147,7 @@ func (g guard) dial(ctx context.Context, network, address string) (net.Conn, err
 		return nil, err
 	}
 	host = strings.TrimSuffix(host, ".")
-	d := net.Dialer{Timeout: connectLimit, ControlContext: func(_ context.Context, _, actual string, _ syscall.RawConn) error {
+	d := net.Dialer{Timeout: connectLimit, Resolver: g.resolver, ControlContext: func(_ context.Context, _, actual string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(actual)
 		if err != nil {
 			return err

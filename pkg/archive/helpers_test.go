@@ -157,8 +157,8 @@ func (f fixture) opened(t testing.TB, r archive.Request) *archive.Unpacked {
 
 // refused opens what must fail with this status, REST type and message, and
 // checks that nothing is left in the work directory and that the store is as
-// it was.
-func (f fixture) refused(t testing.TB, r archive.Request, status int, kind, message string) {
+// it was. It returns what the client reads beside the message.
+func (f fixture) refused(t testing.TB, r archive.Request, status int, kind, message string) (details string) {
 	t.Helper()
 	before, dirs := tree(t, f.models), f.modelDirs(t)
 	u, err := f.Open(t.Context(), r)
@@ -169,6 +169,7 @@ func (f fixture) refused(t testing.TB, r archive.Request, status int, kind, mess
 	assert.Equal(t, kind, fault.KindOf(err).Row().Type)
 	assert.Equal(t, before, tree(t, f.models), "store")
 	assert.Equal(t, dirs, f.modelDirs(t), "work directory")
+	return fault.Details(err)
 }
 
 // modelDirs returns what is in the work directory beside the instance's own

@@ -1,15 +1,12 @@
 package archive
 
 import (
-	"context"
-	"io"
 	"net/http"
 	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -64,7 +61,7 @@ func TestSignature(t *testing.T) {
 			t.Parallel()
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.url, http.NoBody)
 			require.NoError(t, err)
-			signRequest(req, c.keys, at)
+			require.NoError(t, signRequest(req, c.keys, at))
 			assert.Equal(t, c.uri, req.URL.RequestURI())
 			assert.Equal(t, "20240506T060809Z", req.Header.Get("x-amz-date"))
 			assert.Equal(t, c.keys.Session, req.Header.Get("x-amz-security-token"))
@@ -137,56 +134,6 @@ func TestRedact(t *testing.T) {
 		"m.mar":                       "m.mar",
 	} {
 		assert.Equal(t, want, redact(location))
-	}
-}
-
-// trickle is a body that sends a byte after each pause.
-type trickle struct {
-	done   <-chan struct{}
-	pauses []time.Duration
-}
-
-func (b *trickle) Read(p []byte) (int, error) {
-	if len(b.pauses) == 0 {
-		return 0, io.EOF
-	}
-	timer := time.NewTimer(b.pauses[0])
-	defer timer.Stop()
-	b.pauses = b.pauses[1:]
-	select {
-	case <-timer.C:
-		p[0] = 'x'
-		return 1, nil
-	case <-b.done:
-		return 0, errIdle
-	}
-}
-
-func (b *trickle) Close() error { return nil }
-
-func TestIdleDownloadEnds(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		pauses []time.Duration
-		err    error
-	}{
-		"slow but alive": {[]time.Duration{idleLimit - 1, idleLimit - 1, idleLimit - 1}, nil},
-		"stalled":        {[]time.Duration{time.Second, idleLimit + 1}, errIdle},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancelCause(t.Context())
-				body := newIdleBody(&trickle{done: ctx.Done(), pauses: c.pauses}, idleLimit, cancel)
-				_, err := io.Copy(io.Discard, body)
-				require.ErrorIs(t, err, c.err)
-				require.NoError(t, body.Close())
-				require.Error(t, ctx.Err(), "closing ends the request")
-				if c.err != nil {
-					assert.Equal(t, c.err, context.Cause(ctx))
-				}
-			})
-		})
 	}
 }
 

@@ -141,7 +141,7 @@ func notFound(location string) error {
 }
 
 func saveError(location string, cause error) error {
-	return fault.Wrap(fault.Internal, saveFailed+location, cause)
+	return &fault.Error{Kind: fault.Internal, Message: saveFailed + location, Details: details(cause), Err: cause}
 }
 
 // List returns the names of the archives in the store for load_models=all:

@@ -2,15 +2,17 @@ package archive
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/gson"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/yaml11"
 )
@@ -36,7 +38,7 @@ type manifest struct {
 
 // parseManifest reads a manifest (MAR §2.2). Unknown keys are ignored.
 func parseManifest(text []byte) (manifest, error) {
-	document, err := parseLenient(strings.ToValidUTF8(string(text), "\ufffd"))
+	document, err := gson.Parse(text)
 	if err != nil {
 		return manifest{}, err
 	}
@@ -71,13 +73,18 @@ func parseManifest(text []byte) (manifest, error) {
 	return m, f.err
 }
 
-// fields reads members that must be texts and keeps the first error.
+// fields reads members that must be texts and keeps the first error. Numbers
+// and truth values count as their texts.
 type fields struct{ err error }
 
 func (f *fields) text(members map[string]any, name string) *string {
 	switch v := members[name].(type) {
-	case scalar:
-		return new(string(v))
+	case string:
+		return &v
+	case json.Number:
+		return new(v.String())
+	case bool:
+		return new(strconv.FormatBool(v))
 	case nil:
 		return nil
 	default:
@@ -108,6 +115,7 @@ func (s *Store) read(r Request, u *Unpacked) error {
 		return err
 	}
 	u.Archive.Dir = u.dir()
+	s.warnOutside(u.Archive)
 	if u.Archive.ConfigFile, err = u.member("configFile", m.config); err != nil {
 		return err
 	}
@@ -125,17 +133,9 @@ func (s *Store) read(r Request, u *Unpacked) error {
 
 // manifest reads the manifest below dir; without one all keys are absent.
 func (s *Store) manifest(dir string) (manifest, error) {
-	f, err := os.Open(filepath.Join(dir, "MAR-INF", "MANIFEST.json"))
+	text, err := readFile(filepath.Join(dir, "MAR-INF", "MANIFEST.json"), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest{runtime: model.Python}, nil
-	}
-	if err != nil {
-		return manifest{}, fault.Wrap(fault.InvalidModel, parseFailed, err)
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(text) > maxManifest {
-		err = fmt.Errorf("larger than %d bytes", maxManifest)
 	}
 	var m manifest
 	if err == nil {
@@ -158,6 +158,15 @@ func (s *Store) warnMissing(m manifest) {
 	}
 	if m.created == nil {
 		s.log.Warn().Msg("Model archive createdOn" + hint)
+	}
+}
+
+// warnOutside tells of code that is looked for outside the archive: a directory
+// before a function is the first that a worker imports from (MAR §7.6).
+func (s *Store) warnOutside(a model.Archive) {
+	module, _, found := strings.Cut(a.Handler, ":")
+	if dir := filepath.Dir(module); found && !filepath.IsLocal(dir) {
+		s.log.Warn().Str("model", string(a.Name)).Str("path", dir).Msg("The handler is looked for outside the model archive: " + a.Handler)
 	}
 }
 

@@ -179,3 +179,21 @@ func TestOldArchives(t *testing.T) {
 		})
 	}
 }
+
+func TestHandlersOutside(t *testing.T) {
+	t.Parallel()
+	for handler, isOutside := range map[string]bool{
+		"h.py": false, "h:f": false, "d/h.py:f": false, "./h:f": false, "/d/h": false, "/d/h.py:f": true, "../h:f": true, "d/../../h:f": true,
+	} {
+		t.Run(handler, func(t *testing.T) {
+			t.Parallel()
+			f, u := registered(t, noop(), archive.Request{Handler: &handler})
+			assert.Equal(t, handler, u.Archive.Handler)
+			want := []string{}
+			if isOutside {
+				want = []string{"The handler is looked for outside the model archive: " + handler}
+			}
+			assert.Equal(t, want, f.log.lines(t, "warn"))
+		})
+	}
+}

@@ -3,8 +3,6 @@ package archive
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"time"
 
@@ -77,12 +75,7 @@ func (s *Store) modelConfig(path, name string) ModelConfig {
 // readMapping reads a YAML file whose root is a mapping; an empty file is an
 // empty one (D-MGT-10).
 func readMapping(path string) (yaml11.Mapping, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, yaml11.MaxSize+1))
+	text, err := readFile(path, yaml11.MaxSize)
 	if err != nil {
 		return nil, err
 	}

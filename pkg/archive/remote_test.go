@@ -1,12 +1,18 @@
 package archive_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,6 +71,105 @@ func TestRedirects(t *testing.T) {
 	})
 }
 
+// nameServer answers each question for an address of IPv4 with the next of
+// these, the last one for ever.
+type nameServer struct {
+	mu      sync.Mutex
+	answers [][]string
+	asked   int
+}
+
+// dial connects a resolver to the server, which speaks as over TCP.
+func (n *nameServer) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	go func() {
+		defer func() { _ = far.Close() }()
+		question := make([]byte, 2)
+		if _, err := io.ReadFull(far, question); err != nil {
+			return
+		}
+		question = make([]byte, binary.BigEndian.Uint16(question))
+		if _, err := io.ReadFull(far, question); err != nil {
+			return
+		}
+		answer := n.answer(question)
+		_, _ = far.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+	}()
+	return near, nil
+}
+
+func (n *nameServer) answer(question []byte) []byte {
+	end := 12 + bytes.IndexByte(question[12:], 0) + 5 // of the name, its type and its class
+	var addresses []string
+	if question[end-3] == 1 { // an address of IPv4 is asked for
+		n.mu.Lock()
+		addresses = n.answers[min(n.asked, len(n.answers)-1)]
+		n.asked++
+		n.mu.Unlock()
+	}
+	answer := append(bytes.Clone(question[:2]), 0x81, 0x80, 0, 1, 0, byte(len(addresses)), 0, 0, 0, 0)
+	answer = append(answer, question[12:end]...)
+	for _, a := range addresses {
+		answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
+		answer = append(answer, netip.MustParseAddr(a).AsSlice()...)
+	}
+	return answer
+}
+
+func TestNamesThatMove(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, serve(zipped(t, noop())))
+	_, port, err := net.SplitHostPort(h.Listener.Addr().String())
+	require.NoError(t, err)
+	location := "http://models.example:" + port + "/noop.mar"
+	const link = "169.254.169.254"
+	moving := func(change func(*archive.Config), answers ...[]string) func(*archive.Config) {
+		n := &nameServer{answers: answers}
+		return func(cfg *archive.Config) {
+			cfg.Resolver = &net.Resolver{PreferGo: true, Dial: n.dial}
+			if change != nil {
+				change(cfg)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		answers [][]string
+		change  func(*archive.Config)
+		refused string // at the second download
+	}{
+		"a name that stays":                         {[][]string{{"127.0.0.1"}}, nil, ""},
+		"a name that moves to a link-local address": {[][]string{{"127.0.0.1"}, {link}}, nil, location},
+		"an address of several that is refused":     {[][]string{{link, "127.0.0.1"}}, nil, ""},
+		"a pattern that names the host": {
+			[][]string{{"127.0.0.1"}, {"127.0.0.1"}}, func(cfg *archive.Config) { cfg.AllowedURLs = urls(`http://models\.example:\d+/.*`) }, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, moving(c.change, c.answers...))
+			require.NoError(t, f.opened(t, archive.Request{URL: location}).Remove())
+			if c.refused == "" {
+				f.opened(t, archive.Request{URL: location})
+				return
+			}
+			f.refused(t, archive.Request{URL: location}, 404, notFoundType, "Given URL "+c.refused+" does not match any allowed URL(s)")
+		})
+	}
+	t.Run("strict_security judges what a name leads to", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, moving(func(cfg *archive.Config) { cfg.StrictSecurity = true }, []string{"127.0.0.1", "10.0.0.1"}))
+		f.refused(t, archive.Request{URL: location}, 404, notFoundType, "Given URL "+location+" does not match any allowed URL(s)")
+	})
+	t.Run("a redirect by a name that leads to a link-local address", func(t *testing.T) {
+		t.Parallel()
+		to := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://meta.example/credentials", http.StatusFound)
+		})
+		f := newFixture(t, moving(nil, []string{link}))
+		f.refused(t, archive.Request{URL: to.URL + "/noop.mar"}, 404, notFoundType, "Given URL http://meta.example/credentials does not match any allowed URL(s)")
+	})
+}
+
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, serve(zipped(t, noop())))
@@ -99,69 +204,5 @@ func TestAddresses(t *testing.T) {
 		u := "http://169.254.169.254/x.mar"
 		f.refused(t, archive.Request{URL: u}, 404, notFoundType, "Given URL "+u+" does not match any allowed URL(s)")
 		assert.EqualValues(t, 1, proxy.hits.Load())
-	})
-}
-
-func TestSigned(t *testing.T) {
-	t.Parallel()
-	keys := archive.Credentials{AccessKey: "AKID", SecretKey: "secret", Region: "eu-west-1"}
-	signing := func(c archive.Credentials) func(*archive.Config) {
-		return func(cfg *archive.Config) {
-			cfg.Credentials = func() archive.Credentials { return c }
-			cfg.Now = func() time.Time { return time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC) }
-		}
-	}
-	t.Run("MAR-056 MGT-036 the request is signed", func(t *testing.T) {
-		t.Parallel()
-		h := newHost(t, serve(zipped(t, noop())))
-		f := newFixture(t, signing(keys))
-		f.opened(t, archive.Request{URL: h.URL + "/noop.mar", S3SSEKMS: true})
-		got := h.last.Load().Header
-		assert.Equal(t, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", got.Get("x-amz-content-sha256"))
-		assert.Equal(t, "20240506T070809Z", got.Get("x-amz-date"))
-		assert.Regexp(t, `^AWS4-HMAC-SHA256 Credential=AKID/20240506/eu-west-1/s3/aws4_request, `+
-			`SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=[0-9a-f]{64}$`, got.Get("Authorization"))
-	})
-	t.Run("MAR-057 without the variables nothing is sent", func(t *testing.T) {
-		t.Parallel()
-		h := newHost(t, serve(zipped(t, noop())))
-		for _, c := range []archive.Credentials{{}, {AccessKey: "a", SecretKey: "b"}} {
-			f := newFixture(t, signing(c))
-			f.refused(t, archive.Request{URL: h.URL + "/noop.mar", S3SSEKMS: true}, 400, downloadType, "Failed to download archive from: "+h.URL+"/noop.mar")
-		}
-		assert.Zero(t, h.hits.Load())
-	})
-	t.Run("a signature does not follow a redirect to another host", func(t *testing.T) {
-		t.Parallel()
-		other := newHost(t, serve(zipped(t, noop())))
-		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/first.mar" {
-				http.Redirect(w, r, "/second.mar", http.StatusTemporaryRedirect)
-				return
-			}
-			http.Redirect(w, r, other.URL+"/noop.mar", http.StatusTemporaryRedirect)
-		})
-		withToken := keys
-		withToken.Session = "session"
-		f := newFixture(t, signing(withToken))
-		f.opened(t, archive.Request{URL: h.URL + "/first.mar", S3SSEKMS: true})
-		assert.Contains(t, h.last.Load().Header.Get("Authorization"), "x-amz-security-token, Signature=", "signed anew for the same host")
-		for _, name := range []string{"Authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"} {
-			assert.Empty(t, other.last.Load().Header.Get(name))
-		}
-	})
-	t.Run("a plain http URL of another machine is fetched unsigned", func(t *testing.T) {
-		t.Parallel()
-		proxy := newHost(t, serve(zipped(t, noop())))
-		via, err := url.Parse(proxy.URL)
-		require.NoError(t, err)
-		f := newFixture(t, func(cfg *archive.Config) {
-			signing(keys)(cfg)
-			cfg.Transport = &http.Transport{Proxy: http.ProxyURL(via)}
-		})
-		f.opened(t, archive.Request{URL: "http://models.example/noop.mar?secret", S3SSEKMS: true})
-		assert.Empty(t, proxy.last.Load().Header.Get("Authorization"))
-		assert.Equal(t, []string{"s3_sse_kms is ignored: requests are signed for https URLs only"}, f.log.lines(t, "warn"))
-		assert.NotContains(t, f.log.text.String(), "?secret")
 	})
 }

@@ -2,15 +2,14 @@ package archive
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/smithy-go/encoding/httpbinding"
 )
 
 // Headers of an S3 request.
@@ -35,8 +34,7 @@ func (s *Store) sign(req *http.Request) error {
 	if missing := c.missing(); len(missing) > 0 {
 		return errors.New("Miss environment variables " + strings.Join(missing, ", "))
 	}
-	signRequest(req, c, s.cfg.Now())
-	return nil
+	return signRequest(req, c, s.cfg.Now())
 }
 
 // missing returns the names of the variables that are not set.
@@ -56,76 +54,11 @@ func (c Credentials) missing() []string {
 
 // signRequest signs a GET request. Path and query are sent in the canonical
 // spelling that the signature covers.
-func signRequest(req *http.Request, c Credentials, now time.Time) {
-	date := now.UTC().Format("20060102T150405Z")
-	scope := strings.Join([]string{date[:8], c.Region, "s3", "aws4_request"}, "/")
-	u := req.URL
-	u.RawPath = escape(cmp.Or(u.Path, "/"), true)
-	u.RawQuery = canonicalQuery(u.Query())
-
-	headers := [][2]string{{"host", u.Host}, {"x-amz-content-sha256", emptyHash}, {"x-amz-date", date}}
-	if c.Session != "" {
-		headers = append(headers, [2]string{"x-amz-security-token", c.Session})
-		req.Header.Set(headerToken, c.Session)
-	}
-	signed := make([]string, 0, len(headers))
-	var lines strings.Builder
-	for _, h := range headers {
-		signed = append(signed, h[0])
-		lines.WriteString(h[0] + ":" + h[1] + "\n")
-	}
-	names := strings.Join(signed, ";")
-	request := strings.Join([]string{req.Method, u.RawPath, u.RawQuery, lines.String(), names, emptyHash}, "\n")
-	toSign := strings.Join([]string{"AWS4-HMAC-SHA256", date, scope, digest(request)}, "\n")
-
-	key := []byte("AWS4" + c.SecretKey)
-	for _, part := range []string{date[:8], c.Region, "s3", "aws4_request"} {
-		key = mac(key, part)
-	}
+func signRequest(req *http.Request, c Credentials, now time.Time) error {
+	req.URL.RawPath = httpbinding.EscapePath(cmp.Or(req.URL.Path, "/"), false)
 	req.Header.Set(headerHash, emptyHash)
-	req.Header.Set(headerDate, date)
-	req.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+c.AccessKey+"/"+scope+
-		", SignedHeaders="+names+", Signature="+hex.EncodeToString(mac(key, toSign)))
-}
-
-func mac(key []byte, text string) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
-	return h.Sum(nil)
-}
-
-// canonicalQuery returns the query sorted by name and value, escaped as S3
-// expects.
-func canonicalQuery(q url.Values) string {
-	var pairs [][2]string
-	for name, values := range q {
-		for _, v := range values {
-			pairs = append(pairs, [2]string{escape(name, false), escape(v, false)})
-		}
-	}
-	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
-	texts := make([]string, 0, len(pairs))
-	for _, p := range pairs {
-		texts = append(texts, p[0]+"="+p[1])
-	}
-	return strings.Join(texts, "&")
-}
-
-// escape escapes all but the unreserved characters of RFC 3986, and slashes if
-// they are kept.
-func escape(text string, keepSlash bool) string {
-	const hexDigits = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(text) {
-		c := text[i]
-		switch {
-		case isHostByte(c, true) || c == '~' || c == '/' && keepSlash:
-			b.WriteByte(c)
-		default:
-			b.WriteByte('%')
-			b.WriteByte(hexDigits[c>>4])
-			b.WriteByte(hexDigits[c&15])
-		}
-	}
-	return b.String()
+	keys := aws.Credentials{AccessKeyID: c.AccessKey, SecretAccessKey: c.SecretKey, SessionToken: c.Session}
+	// The path of S3 is escaped once, that of other services twice.
+	signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+	return signer.SignHTTP(req.Context(), keys, req, emptyHash, "s3", c.Region, now.UTC())
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -12,14 +13,6 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 )
-
-// Limits bound what an archive may be. Zero means no limit.
-type Limits struct {
-	Entries  int64 // files, directories and links of an archive
-	Bytes    int64 // of all unpacked files
-	Ratio    int64 // unpacked to packed size; not applied below 16 MiB
-	Download int64 // bytes of a downloaded archive
-}
 
 // Credentials sign downloads from S3. Session is empty for permanent keys.
 type Credentials struct {
@@ -44,6 +37,8 @@ type Config struct {
 	// transport without proxies.
 	Transport *http.Transport
 
+	Resolver *net.Resolver // looks up the hosts of URLs; nil: the system's
+
 	Limits         Limits
 	StrictSecurity bool // refuse loopback and private addresses, too
 	Devices        int  // accelerators of the machine: deviceIds outside are ignored
@@ -55,12 +50,9 @@ type Config struct {
 	Log zerolog.Logger
 }
 
-// Time limits of a download. There is none for the whole: archives are large.
-const (
-	connectLimit = 30 * time.Second
-	headerLimit  = 60 * time.Second
-	idleLimit    = 60 * time.Second // without a byte of the body
-)
+// connectLimit is the time for a connection to one address, and that for the
+// handshake of TLS on it.
+const connectLimit = 30 * time.Second
 
 // Store opens archives. It is safe for concurrent use.
 type Store struct {
@@ -87,7 +79,7 @@ func New(cfg Config) *Store {
 		log:   cfg.Log,
 		work:  &workdir{root: cfg.WorkDir},
 		shelf: &shelf{dir: cfg.ModelStore, slots: make(map[string]*slot)},
-		via:   newTransport(cfg.Transport, guard{allowed: cfg.AllowedURLs, strict: cfg.StrictSecurity}),
+		via:   newTransport(cfg.Transport, guard{allowed: cfg.AllowedURLs, strict: cfg.StrictSecurity, resolver: cfg.Resolver}),
 	}
 }
 
@@ -112,8 +104,8 @@ func (s *Store) Close() error { return s.work.close() }
 
 // Open finds the archive that r names, downloads it where that is allowed,
 // unpacks it and reads manifest and model config. It blocks for as long as
-// that takes; canceling ctx ends it. On any error nothing is left behind and a
-// fault says what the client reads: ModelNotFound (no such archive, URL not
+// that takes; canceling ctx ends it, with the fault that is its cause if there is
+// one. On any error nothing is left behind and a fault says what the client reads: ModelNotFound (no such archive, URL not
 // allowed), Download (it could not be fetched), InvalidModel (its content is
 // wrong), Internal (it could not be unpacked, or a file of that name is in the
 // store already).
@@ -150,8 +142,8 @@ func (s *Store) discard(u *Unpacked) {
 
 // canceled returns the reason of ctx if that is why err happened.
 func canceled(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return &fault.Error{Kind: fault.KindOf(ctx.Err()), Op: "open archive", Err: err}
+	if cause := context.Cause(ctx); cause != nil {
+		return &fault.Error{Kind: fault.KindOf(cause), Op: "open archive", Message: fault.Message(cause), Err: err}
 	}
 	return err
 }

@@ -1,15 +1,11 @@
 package archive
 
 import (
-	"archive/tar"
-	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -64,21 +60,20 @@ func link(dir, at string) error {
 
 // extract unpacks the file into dir. The content decides what it is.
 func (s *Store) extract(ctx context.Context, file, dir string) (err error) {
-	src, err := os.Open(file)
+	src, size, err := openFile(file)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = src.Close() }() // nothing was written
-	info, err := src.Stat()
-	if err != nil {
-		return err
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	x := &extractor{stop: ctx.Err, root: root, log: s.log, limits: s.cfg.Limits, size: info.Size()}
+	x := &extractor{
+		stop: ctx.Err, root: root, log: s.log, limits: s.cfg.Limits, size: size, directories: map[string]bool{".": true},
+	}
+	defer x.tellSkipped()
 
 	head := make([]byte, 4)
 	n, err := src.ReadAt(head, 0)
@@ -104,104 +99,12 @@ type extractor struct {
 	limits Limits
 	size   int64 // bytes of the archive
 
-	entries int64
-	written int64
-	links   []string
-	buffer  [64 << 10]byte
-}
-
-func (x *extractor) zip(src io.ReaderAt) error {
-	metered := &meteredReader{src: src, left: x.directoryLimit()}
-	r, err := zip.NewReader(metered, x.size)
-	switch {
-	case errors.Is(err, errTooMuch):
-		return err
-	case err != nil:
-		return fmt.Errorf("%w: %w", errNotArchive, err)
-	case len(r.File) == 0:
-		return fmt.Errorf("%w: no entries", errNotArchive)
-	}
-	metered.left = -1
-	for _, f := range r.File {
-		if err := x.zipEntry(f); err != nil {
-			return fmt.Errorf("entry %q: %w", f.Name, err)
-		}
-	}
-	return nil
-}
-
-// encrypted is the flag of an encrypted zip entry.
-const encrypted = 1
-
-// zipEntry writes one entry. Modes are ignored, so a link becomes a file that
-// holds its target, as in 0.12.
-func (x *extractor) zipEntry(f *zip.File) error {
-	name, err := entryPath(f.Name)
-	if err != nil {
-		return err
-	}
-	if err := x.next(); err != nil {
-		return err
-	}
-	if strings.HasSuffix(f.Name, "/") {
-		return x.root.MkdirAll(name, dirMode)
-	}
-	if f.Flags&encrypted != 0 {
-		return errors.New("is encrypted")
-	}
-	r, err := f.Open()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }() // only read
-	return x.file(name, r)
-}
-
-func (x *extractor) gzip(src io.Reader) error {
-	unzipped, err := gzip.NewReader(src)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNotArchive, err)
-	}
-	for r := tar.NewReader(unzipped); ; {
-		h, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF) && x.entries == 0:
-			return fmt.Errorf("%w: no entries", errNotArchive)
-		case errors.Is(err, io.EOF):
-			return x.checkLinks()
-		case err != nil && x.entries == 0:
-			return fmt.Errorf("%w: %w", errNotArchive, err)
-		case err != nil:
-			return err
-		}
-		if err := x.tarEntry(h, r); err != nil {
-			return fmt.Errorf("entry %q: %w", h.Name, err)
-		}
-	}
-}
-
-// tarEntry writes one entry, without the first component of its name.
-func (x *extractor) tarEntry(h *tar.Header, r io.Reader) error {
-	name, err := strippedPath(h.Name)
-	if err != nil {
-		return err
-	}
-	if err := x.next(); err != nil {
-		return err
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		return x.root.MkdirAll(name, dirMode)
-	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
-		return x.file(name, r)
-	case tar.TypeSymlink:
-		return x.symlink(name, h.Linkname)
-	case tar.TypeXGlobalHeader:
-		return nil
-	default:
-		x.skip(name, "neither a file, a directory nor a symbolic link")
-		return nil
-	}
+	entries     int64
+	written     int64
+	directories map[string]bool // that are there
+	links       []string
+	skipped     int
+	buffer      [64 << 10]byte
 }
 
 // Modes of what is unpacked: those of the archive are ignored. The directory
@@ -211,21 +114,65 @@ const (
 	fileMode = 0o644
 )
 
-// next counts an entry.
-func (x *extractor) next() error {
+// Keys of the limits.
+const (
+	keyEntries = "archive_max_entries"
+	keyBytes   = "archive_max_bytes"
+	keyRatio   = "archive_max_ratio"
+)
+
+// count counts an entry, or a directory that one needs.
+func (x *extractor) count() error {
 	x.entries++
 	if x.limits.Entries > 0 && x.entries > x.limits.Entries {
-		return fmt.Errorf("archive has more than %d entries (archive_max_entries)", x.limits.Entries)
+		return &limitError{fmt.Sprintf("archive has more than %d files and directories", x.limits.Entries), keyEntries}
 	}
 	return x.stop()
 }
 
-// file writes a file; a later entry replaces an earlier one.
-func (x *extractor) file(name string, r io.Reader) (err error) {
+// directory makes a directory, and those above it.
+func (x *extractor) directory(name string) error {
+	if err := x.parents(name); err != nil {
+		return err
+	}
+	return x.mkdir(name)
+}
+
+// parents makes the directories above name; each new one counts as an entry.
+func (x *extractor) parents(name string) error {
+	dir := path.Dir(name)
+	if x.directories[dir] {
+		return nil
+	}
+	if err := x.count(); err != nil {
+		return err
+	}
+	return x.directory(dir)
+}
+
+func (x *extractor) mkdir(name string) error {
+	if x.directories[name] {
+		return nil
+	}
+	x.directories[name] = true
+	return x.root.MkdirAll(name, dirMode)
+}
+
+// place makes the directories above name, and room for it: a later entry
+// replaces an earlier one.
+func (x *extractor) place(name string) error {
 	if name == "." {
-		return errors.New("is a file without a name")
+		return errors.New("has no name")
 	}
 	if err := x.parents(name); err != nil {
+		return err
+	}
+	return ignoreMissing(x.root.Remove(name))
+}
+
+// file writes a file.
+func (x *extractor) file(name string, r io.Reader) (err error) {
+	if err := x.place(name); err != nil {
 		return err
 	}
 	f, err := x.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
@@ -233,6 +180,11 @@ func (x *extractor) file(name string, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return x.copy(f, r)
+}
+
+// copy copies unpacked bytes as far as the limits allow.
+func (x *extractor) copy(w io.Writer, r io.Reader) error {
 	for {
 		if err := x.stop(); err != nil {
 			return err
@@ -241,7 +193,7 @@ func (x *extractor) file(name string, r io.Reader) (err error) {
 		if err := x.spend(n); err != nil {
 			return err
 		}
-		if _, err := f.Write(x.buffer[:n]); err != nil {
+		if _, err := w.Write(x.buffer[:n]); err != nil {
 			return err
 		}
 		if errors.Is(err, io.EOF) {
@@ -253,14 +205,6 @@ func (x *extractor) file(name string, r io.Reader) (err error) {
 	}
 }
 
-// parents makes the directories above name, and room for it.
-func (x *extractor) parents(name string) error {
-	if err := x.root.MkdirAll(path.Dir(name), dirMode); err != nil {
-		return err
-	}
-	return ignoreMissing(x.root.Remove(name))
-}
-
 // ratioFloor is the unpacked size below which the ratio does not matter: a
 // small archive of zeros harms nobody.
 const ratioFloor = 16 << 20
@@ -269,101 +213,64 @@ const ratioFloor = 16 << 20
 func (x *extractor) spend(n int) error {
 	x.written += int64(n)
 	if x.limits.Bytes > 0 && x.written > x.limits.Bytes {
-		return fmt.Errorf("archive unpacks to more than %d bytes (archive_max_bytes)", x.limits.Bytes)
+		return &limitError{fmt.Sprintf("archive unpacks to more than %d bytes", x.limits.Bytes), keyBytes}
 	}
 	if x.limits.Ratio > 0 && x.written > ratioFloor && x.written/x.limits.Ratio > x.size {
-		return fmt.Errorf("archive unpacks to more than %d times its size (archive_max_ratio)", x.limits.Ratio)
+		return &limitError{fmt.Sprintf("archive unpacks to more than %d times its size", x.limits.Ratio), keyRatio}
 	}
 	return nil
 }
 
-// symlink makes a link that does not leave the directory by its text. Links on
-// the way to it may change what the text means: checkLinks looks again when
-// everything is in place.
-func (x *extractor) symlink(name, target string) error {
-	if path.IsAbs(target) || !filepath.IsLocal(filepath.FromSlash(path.Join(path.Dir(name), target))) {
-		x.skip(name, "a link that leaves the archive")
-		return nil
-	}
-	if err := x.parents(name); err != nil {
-		return err
-	}
-	x.links = append(x.links, name)
-	return x.root.Symlink(target, name)
-}
-
-// checkLinks removes links that lead nowhere or outside.
-func (x *extractor) checkLinks() error {
-	for _, name := range x.links {
-		info, err := x.root.Lstat(name)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			continue // replaced by a later entry
-		}
-		if _, err := x.root.Stat(name); err == nil {
-			continue
-		}
-		x.skip(name, "a link that leads nowhere or leaves the archive")
-		if err := x.root.Remove(name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// maxSkipLines is how many entries that were left out the log names.
+const maxSkipLines = 20
 
 func (x *extractor) skip(name, why string) {
-	x.log.Warn().Str("entry", name).Msg("Skipped an entry of the archive: " + why)
+	x.skipped++
+	if x.skipped <= maxSkipLines {
+		x.log.Warn().Str("entry", shortened(name)).Msg("Skipped an entry of the archive: " + why)
+	}
 }
+
+func (x *extractor) tellSkipped() {
+	if more := x.skipped - maxSkipLines; more > 0 {
+		x.log.Warn().Msgf("Skipped %d more entries of the archive", more)
+	}
+}
+
+// slipError is the refusal of an entry whose name leaves the directory.
+type slipError struct{ name string }
+
+// Error returns the text of 0.12's log.
+func (e *slipError) Error() string { return "Detected Zip Slip vulnerability: " + shortened(e.name) }
+
+// Bounds of an entry's name: longer paths cannot be opened, and deeper ones
+// cost time.
+const (
+	maxName  = 4095 // bytes
+	maxDepth = 255  // directories
+)
 
 // entryPath returns the path of an entry below the destination. Absolute names
 // are taken as relative ones.
 func entryPath(name string) (string, error) {
+	if len(name) > maxName {
+		return "", fmt.Errorf("has a name of more than %d bytes", maxName)
+	}
 	clean := path.Clean(strings.TrimLeft(name, "/"))
+	if strings.Count(clean, "/") > maxDepth {
+		return "", fmt.Errorf("lies more than %d directories deep", maxDepth)
+	}
 	if strings.ContainsRune(name, 0) || !filepath.IsLocal(filepath.FromSlash(clean)) {
-		return "", errors.New("Detected Zip Slip vulnerability: " + name)
+		return "", &slipError{name}
 	}
 	return clean, nil
 }
 
-// strippedPath is entryPath without the first component of the name.
-func strippedPath(name string) (string, error) {
-	rest := name
-	if _, after, ok := strings.Cut(name, "/"); ok {
-		rest = after
+// shortened returns a name for the log.
+func shortened(name string) string {
+	const most = 256
+	if len(name) <= most {
+		return name
 	}
-	clean, err := entryPath(rest)
-	if err != nil {
-		return "", errors.New("Detected Zip Slip vulnerability: " + name)
-	}
-	return clean, nil
-}
-
-var errTooMuch = errors.New("directory of the zip file is too large (archive_max_entries)")
-
-// directoryLimit is how much of a zip file its directory may take: reading it
-// takes memory before the entries can be counted.
-func (x *extractor) directoryLimit() int64 {
-	const perEntry, base = 1 << 10, 1 << 20
-	if x.limits.Entries == 0 {
-		return -1
-	}
-	return min(x.limits.Entries, 1<<40)*perEntry + base
-}
-
-// meteredReader fails when more than left bytes were read; a negative left is
-// no limit.
-type meteredReader struct {
-	src  io.ReaderAt
-	left int64
-}
-
-func (m *meteredReader) ReadAt(p []byte, off int64) (int, error) {
-	n, err := m.src.ReadAt(p, off)
-	if m.left < 0 {
-		return n, err
-	}
-	if m.left -= int64(n); m.left < 0 {
-		m.left = 0
-		return 0, errTooMuch
-	}
-	return n, err
+	return name[:most] + "…"
 }

@@ -29,6 +29,7 @@ func TestDefaults(t *testing.T) {
 			Response: 2 * time.Minute, Startup: 2 * time.Minute, Unregister: 2 * time.Minute,
 		}, c.Models.Defaults)
 		assert.Equal(t, config.Unpack{MaxEntries: 100_000, MaxSize: 64 << 30, MaxRatio: 200}, c.Models.Unpack)
+		assert.Equal(t, []time.Duration{24 * time.Hour, 5 * time.Minute}, []time.Duration{c.Models.Fetch.MaxTime, c.Models.Fetch.MaxWait})
 		assert.Equal(t, int64(6553500), c.HTTP.MaxRequest)
 		assert.Equal(t, int64(6553500), c.Workers.MaxResponse)
 		assert.Equal(t, 9000, c.Workers.FirstPort)

@@ -58,7 +58,9 @@ type VersionDefaults struct {
 type Fetch struct {
 	Allowed          []*regexp.Regexp
 	AllowedByDefault bool
-	MaxSize          int64 // bytes; 0: unlimited
+	MaxSize          int64         // bytes; 0: unlimited
+	MaxTime          time.Duration // of one download; 0: unlimited
+	MaxWait          time.Duration // for bytes of one; 0: unlimited
 }
 
 // Unpack bounds what an archive may become.
@@ -81,7 +83,10 @@ func (r *reader) models(host Server) Models {
 		Versions:      r.versions(),
 		Handler:       r.trimmed("default_service_handler"),
 		Envelope:      r.trimmed("service_envelope"),
-		Fetch:         Fetch{Allowed: r.allowedURLs(), MaxSize: r.int("archive_max_download_bytes")},
+		Fetch: Fetch{
+			Allowed: r.allowedURLs(), MaxSize: r.int("archive_max_download_bytes"),
+			MaxTime: r.seconds("archive_max_download_sec"), MaxWait: r.seconds("archive_download_wait_sec"),
+		},
 		Unpack: Unpack{
 			MaxEntries: r.int("archive_max_entries"),
 			MaxSize:    r.int("archive_max_bytes"),

@@ -55,6 +55,8 @@ var table = []Key{
 	{"default_service_handler", std, "", Text, "", "", Rule{}, Archives, "Handler of archives that name none."},
 	{"service_envelope", std, "", Text, "", "", Rule{}, Archives, "Request envelope of every model (body, json, kserve, kservev2); beats the manifest."},
 	{"archive_max_download_bytes", std, "", Int, "bytes", "0", between(0, maxInt64), Archives, "Largest archive that is downloaded; 0: unlimited."},
+	{"archive_max_download_sec", std, "", Int, "s", "86400", from(0), Archives, "Longest time that a download may take; 0: unlimited."},
+	{"archive_download_wait_sec", std, "", Int, "s", "300", from(0), Archives, "Time that a download waits for an answer or for more bytes; 0: unlimited."},
 	{"archive_max_entries", std, "", Int, "entries", "100000", between(1, maxInt64), Archives, "Most files and directories that an archive may hold."},
 	{"archive_max_bytes", std, "", Int, "bytes", "68719476736", between(1, maxInt64), Archives, "Largest size of an unpacked archive."},
 	{"archive_max_ratio", std, "", Int, "", "200", between(1, maxInt64), Archives, "Most that an archive may grow by unpacking, as a factor."},

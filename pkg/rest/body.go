@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/gson"
 )
 
 // object is a JSON object of scalars, each as the text that a query would have.
@@ -36,9 +37,13 @@ var registerKeys = map[string]int{
 // registerBody reads the body of a registration (MGT §4.1). Unknown keys and
 // null are ignored; integers and booleans may be written as strings.
 func registerBody(body []byte) (object, error) {
-	values, err := readObject(body)
+	document, err := gson.Parse(body)
 	if err != nil {
 		return nil, badBody(err.Error())
+	}
+	values, ok := document.(map[string]any)
+	if !ok {
+		return nil, badBody("not an object")
 	}
 	o := object{}
 	for key, value := range values {

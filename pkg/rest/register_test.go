@@ -75,7 +75,7 @@ func TestRegister(t *testing.T) {
 		"MGT-029 empty JSON": {
 			request{target: "/models", headers: []string{"Content-Type: application/json"}},
 			done, nil, 400,
-			failure("400", "BadRequestException", "Invalid request body: unexpected end"),
+			failure("400", "BadRequestException", "Invalid request body: unexpected end at byte 0"),
 		},
 		"MGT-029 no object": {
 			request{target: "/models", body: "[1]", headers: []string{"Content-Type: application/json"}},

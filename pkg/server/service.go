@@ -182,7 +182,8 @@ func (s *Server) archiveConfig() archive.Config {
 		Devices:        len(s.deps.Devices.All),
 		Credentials:    s.credentials,
 		Limits: archive.Limits{
-			Entries: m.Unpack.MaxEntries, Bytes: m.Unpack.MaxSize, Ratio: m.Unpack.MaxRatio, Download: m.Fetch.MaxSize,
+			Entries: m.Unpack.MaxEntries, Bytes: m.Unpack.MaxSize, Ratio: m.Unpack.MaxRatio,
+			Download: m.Fetch.MaxSize, Time: m.Fetch.MaxTime, Wait: m.Fetch.MaxWait,
 		},
 		Log: s.logs.Logger(logging.ModelArchive, logging.MainThread),
 	}

@@ -163,9 +163,15 @@ func (s source) files(t testing.TB) map[string]string {
 // mar is the archive of s.
 func (s source) mar(t testing.TB) []byte {
 	t.Helper()
+	return packed(t, s.files(t))
+}
+
+// packed is an archive of files.
+func packed(t testing.TB, files map[string]string) []byte {
+	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	for name, text := range s.files(t) {
+	for name, text := range files {
 		f, err := w.Create(name)
 		require.NoError(t, err)
 		_, err = f.Write([]byte(text))

@@ -57,6 +57,11 @@ func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
 // enter does everything of a registration but the workers, and says how many of
 // them are wanted.
 func (s *Service) enter(ctx context.Context, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+	ctx, end, err := s.setups.begin(ctx)
+	if err != nil {
+		return nil, model.Workers{}, err
+	}
+	defer end()
 	u, err := s.archives.Open(ctx, archive.Request{
 		URL: r.URL, Name: r.Name, Handler: r.Handler, Runtime: r.Runtime,
 		DefaultHandler: s.cfg.Handler, Envelope: s.cfg.Envelope,
@@ -94,7 +99,7 @@ func (s *Service) add(ctx context.Context, u *archive.Unpacked, r model.Registra
 		return nil, want, err
 	}
 	defer release()
-	if err := s.install(ctx, a, settings); err != nil {
+	if err := s.dependencies.Install(ctx, a, settings); err != nil {
 		return nil, want, err
 	}
 	e := &registry.Entry{Archive: a, Settings: settings, Pool: s.newPool(a, settings), AtStartup: atStartup, Discard: u.Remove}

@@ -279,6 +279,24 @@ func TestStopping(t *testing.T) {
 			assert.Empty(t, f.List())
 		})
 	}
+	t.Run("while the archive is fetched: the download ends", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write([]byte("PK")) // a client that has gone does not matter
+			_ = http.NewResponseController(w).Flush()
+			assert.NoError(t, f.Close(context.WithoutCancel(r.Context())))
+			<-r.Context().Done()
+		}))
+		t.Cleanup(web.Close)
+		_, err := f.Register(t.Context(), model.Registration{URL: web.URL + "/noop.mar", Workers: new(1), Synchronous: true})
+		f.fails(err, fault.Busy, "The server is stopping")
+		assert.Empty(t, f.List())
+		assert.Empty(t, f.unpacked())
+		assert.Empty(t, f.stored())
+		_, err = f.Register(t.Context(), model.Registration{URL: web.URL + "/noop.mar"})
+		f.fails(err, fault.Busy, "The server is stopping")
+	})
 	t.Run("while the archive is fetched", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)

@@ -131,10 +131,11 @@ func (s *Service) discard(e *registry.Entry) {
 	}
 }
 
-// Close stops every model: installations end, new and queued requests are refused
-// at once, those that a worker has may finish until ctx ends and then get its cause,
-// if that is a fault. Health and readiness are false from now on. The models' files are the
-// archive store's to remove. The error joins those of workers that did not end.
+// Close stops every model: those on their way are given up, new and queued
+// requests are refused at once, those that a worker has may finish until ctx ends
+// and then get its cause, if that is a fault. Health and readiness are false from
+// now on. The models' files are the archive store's to remove. The error joins
+// those of workers that did not end.
 func (s *Service) Close(ctx context.Context) error {
 	s.stopping.Store(true)
 	s.setups.halt()

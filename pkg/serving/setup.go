@@ -14,7 +14,9 @@ type Dependencies interface {
 	Install(ctx context.Context, a model.Archive, s model.Settings) error
 }
 
-// setups are the installations that are under way. The zero value has none.
+// setups are the models that are on their way: what fetches and unpacks their
+// archives, and installs their dependencies, ends when the server stops. The zero
+// value has none.
 type setups struct {
 	running sync.WaitGroup
 
@@ -24,7 +26,7 @@ type setups struct {
 	ends map[int]context.CancelCauseFunc
 }
 
-// begin notes an installation, which the returned function ends, and returns its
+// begin notes a model, whose setup the returned function ends, and returns its
 // context. After halt there is none.
 func (s *setups) begin(ctx context.Context) (_ context.Context, end func(), err error) {
 	s.mu.Lock()
@@ -49,7 +51,7 @@ func (s *setups) begin(ctx context.Context) (_ context.Context, end func(), err 
 	}, nil
 }
 
-// halt ends all installations; running says when they have ended.
+// halt ends all setups; running says when they have ended.
 func (s *setups) halt() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,14 +59,4 @@ func (s *setups) halt() {
 	for _, end := range s.ends {
 		end(stopping())
 	}
-}
-
-// install has the dependencies of a model installed, until Close.
-func (s *Service) install(ctx context.Context, a model.Archive, settings model.Settings) error {
-	ctx, end, err := s.setups.begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer end()
-	return s.dependencies.Install(ctx, a, settings)
 }

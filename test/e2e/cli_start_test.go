@@ -43,7 +43,7 @@ func TestFailures(t *testing.T) {
 			func() { s.Write("log.xml", "<Configuration/>"); line["--log-config"] = "log.xml" },
 		},
 		{
-			"CLI-006 CLI-020 step 5", "Invalid temp directory: nowhere, please check TEMP environment variable.",
+			"CLI-006 CLI-020 MAR-068 step 5", "Invalid temp directory: nowhere, please check TEMP environment variable.",
 			func() { e2etest.Env("TEMP=" + s.Temp)(s) },
 		},
 		{
@@ -192,7 +192,7 @@ import os
 def handle(data, context):
     return None if data is None else [context.system_properties["model_dir"]]
 `
-	t.Run("CLI-020 holds the models and is shown", func(t *testing.T) {
+	t.Run("CLI-020 MAR-068 holds the models and is shown", func(t *testing.T) {
 		t.Parallel()
 		s := e2etest.Start(t, e2etest.Env("TEMP="+temp), e2etest.Serve(e2etest.Archive{Name: "where", Handler: where}))
 		s.AwaitOutput("Temp directory: " + temp + "\n")

@@ -1,6 +1,7 @@
-package archive
+package gson
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,39 +10,37 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSONDepth is how deep arrays and objects may nest.
-const maxJSONDepth = 255
+// maxDepth is how deep arrays and objects may nest.
+const maxDepth = 255
 
-// scalar is a string, number or boolean of a lenient document, as its text:
-// 0.12 takes any of them where a string is expected.
-type scalar string
-
-// parseLenient reads one JSON document the way 0.12 does (MAR §2.2). It admits
-// comments, unquoted and single-quoted texts, ";" for "," and "=" or "=>" for
-// ":"; nothing but white space may follow the document. Values are nil,
-// scalar, []any and map[string]any.
-func parseLenient(text string) (any, error) {
-	p := &lenient{text: strings.TrimPrefix(text, "\ufeff")}
+// Parse reads the document that is the whole of text; nothing but white space
+// may follow it. Values are those of encoding/json with UseNumber: nil, bool,
+// json.Number, string, []any and map[string]any. A word without quotes that is
+// no number, truth value or null is a string; the last of equal names counts.
+// Bytes that are no UTF-8 become the replacement character. The text of an
+// error is short and shows nothing of the document.
+func Parse(text []byte) (any, error) {
+	p := &parser{text: strings.TrimPrefix(strings.ToValidUTF8(string(text), "\ufffd"), "\ufeff")}
 	v, err := p.value(0)
 	if err != nil {
-		return nil, fmt.Errorf("at byte %d: %w", p.at, err)
+		return nil, fmt.Errorf("%w at byte %d", err, p.at)
 	}
 	if rest := strings.TrimLeft(p.text[p.at:], " \t\r\n"); rest != "" {
-		return nil, fmt.Errorf("at byte %d: text after the document", p.at)
+		return nil, fmt.Errorf("text after the document at byte %d", p.at)
 	}
 	return v, nil
 }
 
 var errEnd = errors.New("unexpected end")
 
-type lenient struct {
+type parser struct {
 	text string
 	at   int
 }
 
 // peek skips white space and comments and returns the next byte, or 0 at the
 // end.
-func (p *lenient) peek() (byte, error) {
+func (p *parser) peek() (byte, error) {
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
@@ -61,7 +60,7 @@ func (p *lenient) peek() (byte, error) {
 	return 0, nil
 }
 
-func (p *lenient) skipLine() {
+func (p *parser) skipLine() {
 	end := strings.IndexAny(p.text[p.at:], "\r\n")
 	if end < 0 {
 		end = len(p.text) - p.at
@@ -69,8 +68,8 @@ func (p *lenient) skipLine() {
 	p.at += end
 }
 
-func (p *lenient) value(depth int) (any, error) {
-	if depth > maxJSONDepth {
+func (p *parser) value(depth int) (any, error) {
+	if depth > maxDepth {
 		return nil, errors.New("nested too deeply")
 	}
 	c, err := p.peek()
@@ -85,21 +84,33 @@ func (p *lenient) value(depth int) (any, error) {
 	case '[':
 		return p.array(depth)
 	case '"', '\'':
-		s, err := p.quoted(c)
-		return scalar(s), err
-	}
-	word := p.word()
-	switch {
-	case word == "":
-		return nil, errors.New("a value is missing")
-	case strings.EqualFold(word, "null"):
-		return nil, nil
+		return p.quoted(c)
 	default:
-		return scalar(word), nil
+		return p.literal()
 	}
 }
 
-func (p *lenient) object(depth int) (any, error) {
+// literal reads a number, a truth value, null, or a text without quotes.
+func (p *parser) literal() (any, error) {
+	word := p.word()
+	switch strings.ToLower(word) {
+	case "":
+		return nil, errors.New("a value is missing")
+	case "null":
+		return nil, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	var n json.Number
+	if json.Unmarshal([]byte(word), &n) == nil {
+		return n, nil
+	}
+	return word, nil
+}
+
+func (p *parser) object(depth int) (any, error) {
 	members := make(map[string]any)
 	p.at++
 	c, err := p.peek()
@@ -133,7 +144,7 @@ func (p *lenient) object(depth int) (any, error) {
 }
 
 // name reads the name of a member and the sign after it.
-func (p *lenient) name() (string, error) {
+func (p *parser) name() (string, error) {
 	c, err := p.peek()
 	if err != nil {
 		return "", err
@@ -164,10 +175,23 @@ func (p *lenient) name() (string, error) {
 }
 
 // array reads an array; a missing element is null.
-func (p *lenient) array(depth int) (any, error) {
+func (p *parser) array(depth int) (any, error) {
 	list := []any{}
 	p.at++
+	c, err := p.peek()
+	if err != nil {
+		return nil, err
+	}
+	if c == ']' {
+		p.at++
+		return list, nil
+	}
 	for {
+		v, err := p.element(depth)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
 		c, err := p.peek()
 		switch {
 		case err != nil:
@@ -175,30 +199,23 @@ func (p *lenient) array(depth int) (any, error) {
 		case c == ']':
 			p.at++
 			return list, nil
-		case c == ',' || c == ';':
-			p.at++
-			list = append(list, nil)
-			continue
-		}
-		v, err := p.value(depth + 1)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-		c, err = p.peek()
-		switch {
-		case err != nil:
-			return nil, err
-		case c == ',' || c == ';':
-			p.at++
-		case c != ']':
+		case c != ',' && c != ';':
 			return nil, errors.New("an array without an end")
 		}
+		p.at++
 	}
 }
 
+func (p *parser) element(depth int) (any, error) {
+	c, err := p.peek()
+	if err != nil || c == ']' || c == ',' || c == ';' {
+		return nil, err
+	}
+	return p.value(depth + 1)
+}
+
 // word reads an unquoted text.
-func (p *lenient) word() string {
+func (p *parser) word() string {
 	rest := p.text[p.at:]
 	end := strings.IndexAny(rest, "/\\;#={}[]:, \t\f\r\n")
 	if end < 0 {
@@ -209,7 +226,7 @@ func (p *lenient) word() string {
 }
 
 // quoted reads a text that ends with the given quote.
-func (p *lenient) quoted(quote byte) (string, error) {
+func (p *parser) quoted(quote byte) (string, error) {
 	p.at++
 	var b strings.Builder
 	for p.at < len(p.text) {
@@ -233,7 +250,7 @@ func (p *lenient) quoted(quote byte) (string, error) {
 
 // escaped reads what follows a backslash. Half of a surrogate pair becomes the
 // replacement character.
-func (p *lenient) escaped() (rune, error) {
+func (p *parser) escaped() (rune, error) {
 	if p.at == len(p.text) {
 		return 0, errEnd
 	}
@@ -259,7 +276,7 @@ func (p *lenient) escaped() (rune, error) {
 	}
 }
 
-func (p *lenient) unicode() (rune, error) {
+func (p *parser) unicode() (rune, error) {
 	first, err := p.hex()
 	if err != nil || !utf16.IsSurrogate(first) {
 		return first, err
@@ -279,7 +296,7 @@ func (p *lenient) unicode() (rune, error) {
 	return utf8.RuneError, nil
 }
 
-func (p *lenient) hex() (rune, error) {
+func (p *parser) hex() (rune, error) {
 	if len(p.text)-p.at < 4 {
 		return 0, errEnd
 	}
