@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/torchserve-go/torchserve/pkg/argparse"
 )
 
 // Exit codes of the command.
@@ -23,9 +25,9 @@ func main() {
 
 // run executes a command line and returns its exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	words, err := normalize(args)
-	if usage, ok := errors.AsType[*usageError](err); ok {
-		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.reason)
+	words, err := grammar.Normalize(args)
+	if usage, ok := errors.AsType[*argparse.Error](err); ok {
+		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.Reason)
 		return exitUsage
 	}
 	code := exitOK
