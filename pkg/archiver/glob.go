@@ -34,7 +34,7 @@ func glob(pattern string) ([]string, error) {
 	pattern = filepath.Clean(pattern)
 	found, err := filepath.Glob(translate(pattern))
 	if err != nil {
-		return nil, refuse("Invalid extra file given %s", pattern)
+		return nil, refuse("Invalid wildcard pattern: %s", pattern)
 	}
 	var matches []string
 	for _, f := range found {
@@ -66,10 +66,16 @@ func translate(pattern string) string {
 	return out.String()
 }
 
-// class translates what is between brackets.
+// class translates what is between brackets, where a hyphen at one of the ends
+// stands for itself.
 func class(text string) string {
 	text, negated := strings.CutPrefix(text, "!")
+	text, first := strings.CutPrefix(text, "-")
+	text, last := strings.CutSuffix(text, "-")
 	text = strings.NewReplacer(`\`, `\\`, `^`, `\^`, `]`, `\]`, `[`, `\[`).Replace(text)
+	if first || last {
+		text += `\-`
+	}
 	if negated {
 		return "^" + text
 	}

@@ -59,7 +59,7 @@ func (o *order) sink(f *os.File) sink {
 func fill(ctx context.Context, s sink, entries []entry) error {
 	for _, e := range entries {
 		if err := s.add(ctx, e); err != nil {
-			return errors.Join(err, s.close())
+			return err // the archive is given up; a sink holds nothing that must be closed
 		}
 	}
 	return s.close()

@@ -214,6 +214,14 @@ func TestArchivesServed(t *testing.T) {
 		needJava(t)
 		l := newLab(t, e2etest.Published(dir), e2etest.Env("TS_MODEL_SERVER_HOME="+e2etest.Backend(t), "PYTHONDONTWRITEBYTECODE=1"))
 		served(t, l, modelArchiver, "")
+		t.Run("WFL-021 a workflow", func(t *testing.T) {
+			s := workbench(t, workflowArchiver)
+			put(t, s.Dir, map[string]string{"spec.yaml": "models: {}\ndag: {entry: []}\n"})
+			done := s.Run("--workflow-name=w", "--spec-file=spec.yaml", "--handler=inventory.py", "--export-path="+l.Store)
+			assert.Equal(t, e2etest.Result{Stdout: done.Stdout}, done)
+			reply := l.In(t).Manage("POST", "/workflows?url=w.war")
+			assert.Contains(t, reply.Body, "Workflow w has been registered and scaled successfully.")
+		})
 	})
 	t.Run("archives of 0.12 in our server", func(t *testing.T) {
 		t.Parallel()
