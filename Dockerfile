@@ -11,13 +11,13 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /torchserve ./cmd/torchserve
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /programs/ ./cmd/...
 
 FROM python:3.11-slim-bookworm
 ENV PYTHONDONTWRITEBYTECODE=1 \
     TEMP=/home/model-server/tmp
 RUN useradd --create-home --uid 1000 --shell /bin/bash model-server
-COPY --from=build /torchserve /usr/local/bin/torchserve
+COPY --from=build /programs/ /usr/local/bin/
 COPY scripts/docker-entrypoint /usr/local/bin/docker-entrypoint
 # The name that manifests for TorchServe's image may spell out.
 RUN ln -s docker-entrypoint /usr/local/bin/dockerd-entrypoint.sh

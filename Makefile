@@ -47,8 +47,8 @@ help: ## list the targets
 run: build ## serve the example model in the foreground, token authorization on; prints the calls to try
 	@scripts/run $(BINARY)
 
-build: ## build/torchserve, one static binary
-	@CGO_ENABLED=0 $(GO) build -trimpath -o $(BINARY) ./cmd/torchserve
+build: ## build/torchserve and the archivers, static binaries
+	@CGO_ENABLED=0 $(GO) build -trimpath -o build/ ./cmd/...
 
 test: clean-results environments test-unit test-e2e test-python ## all tests: Go with -race, end to end, Python
 

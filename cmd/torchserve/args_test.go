@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/argparse"
 )
 
 // words splits a line at blanks; a tilde stands for a blank within a word.
@@ -45,7 +47,7 @@ func TestNormalize(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := normalize(words(tt.line))
+			got, err := grammar.Normalize(words(tt.line))
 			require.NoError(t, err)
 			assert.Equal(t, words(tt.want), append([]string{}, got...))
 		})
@@ -74,41 +76,10 @@ func TestNormalizeRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := normalize(words(tt.line))
-			var usage *usageError
+			_, err := grammar.Normalize(words(tt.line))
+			var usage *argparse.Error
 			require.ErrorAs(t, err, &usage)
-			assert.Equal(t, tt.reason, usage.reason)
+			assert.Equal(t, tt.reason, usage.Reason)
 		})
 	}
-}
-
-// FuzzNormalize checks that what is normalized stays as it is when read again.
-func FuzzNormalize(f *testing.F) {
-	f.Add("--start --models a b --ts-config=x")
-	f.Add("--mode=x -v -1 - -- --=")
-	f.Fuzz(func(t *testing.T, line string) {
-		once, err := normalize(words(line))
-		if err != nil {
-			return
-		}
-		twice, err := normalize(once)
-		require.NoError(t, err)
-		assert.ElementsMatch(t, lastOfEach(once), twice)
-	})
-}
-
-// lastOfEach keeps of a repeated option only the last word, as normalize does.
-func lastOfEach(all []string) []string {
-	var kept []string
-	for i, word := range all {
-		name, _, _ := strings.Cut(word, "=")
-		repeated := false
-		for _, later := range all[i+1:] {
-			repeated = repeated || strings.HasPrefix(later, name+"=")
-		}
-		if !repeated {
-			kept = append(kept, word)
-		}
-	}
-	return kept
 }

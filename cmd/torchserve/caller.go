@@ -171,6 +171,13 @@ func operands(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// usageError is a command line of one of these commands that makes no sense.
+type usageError struct{ reason string }
+
+func (e *usageError) Error() string { return e.reason }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
 // hintedError is an error together with what to do about it.
 type hintedError struct {
 	err  error

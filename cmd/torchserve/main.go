@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/torchserve-go/torchserve/pkg/argparse"
 )
 
 // Exit codes of the command.
@@ -33,9 +35,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && isSubcommand(args[0]) { // 0.12 has no words without a dash
 		return call(root, args, stderr)
 	}
-	words, err := normalize(args)
-	if usage, ok := errors.AsType[*usageError](err); ok {
-		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.reason)
+	words, err := grammar.Normalize(args)
+	if usage, ok := errors.AsType[*argparse.Error](err); ok {
+		_, _ = fmt.Fprintf(stderr, "%storchserve: error: %s\n", usageText, usage.Reason)
 		return exitUsage
 	}
 	root.SetArgs(words)

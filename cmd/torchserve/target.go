@@ -153,7 +153,7 @@ func local(pid int) (target, error) {
 // parseLine reads the command line of a server.
 func parseLine(args []string) (invocation, error) {
 	var in invocation
-	words, err := normalize(args)
+	words, err := grammar.Normalize(args)
 	if err != nil {
 		return in, err
 	}

@@ -22,7 +22,7 @@ const maxManifest = 4 << 20
 
 const parseFailed = "Failed to parse signature.json."
 
-// manifest is what the frontend reads of MAR-INF/MANIFEST.json. A nil pointer
+// manifest is what the frontend reads of model.ManifestFile. A nil pointer
 // is an absent key or null.
 type manifest struct {
 	created         *string
@@ -133,7 +133,7 @@ func (s *Store) read(r Request, u *Unpacked) error {
 
 // manifest reads the manifest below dir; without one all keys are absent.
 func (s *Store) manifest(dir string) (manifest, error) {
-	text, err := readFile(filepath.Join(dir, "MAR-INF", "MANIFEST.json"), maxManifest)
+	text, err := readFile(filepath.Join(dir, filepath.FromSlash(model.ManifestFile)), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return manifest{runtime: model.Python}, nil
 	}

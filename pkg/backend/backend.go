@@ -14,51 +14,51 @@ import (
 	"strings"
 )
 
-//go:embed all:ts
+//go:embed all:ts all:model_archiver
 var sources embed.FS
 
-// Unpack writes the Python package to dir/<hash>/ts, where the hash is that of
-// its content, and returns dir/<hash>: the home of workers. A complete copy that
+// Unpack writes the Python packages to dir/<hash>, where the hash is that of
+// their content, and returns that path: the home of workers. A complete copy that
 // is there already is used as it is; a damaged one is replaced. A copy appears
 // by a rename, so nobody ever sees half of one, and servers of different
 // versions may share dir, which is made if it is missing.
 func Unpack(dir string) (home string, err error) {
 	files, err := packageFiles(sources)
 	if err != nil {
-		return "", fmt.Errorf("read embedded Python package: %w", err)
+		return "", fmt.Errorf("read embedded Python packages: %w", err)
 	}
 	home = filepath.Join(dir, contentHash(files))
 	if complete(home, files) {
 		return home, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("unpack Python package: %w", err)
+		return "", fmt.Errorf("unpack Python packages: %w", err)
 	}
 	made, err := os.MkdirTemp(dir, ".unpack-")
 	if err != nil {
-		return "", fmt.Errorf("unpack Python package: %w", err)
+		return "", fmt.Errorf("unpack Python packages: %w", err)
 	}
 	err = write(made, files)
 	if err == nil {
 		err = install(made, home, files)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("unpack Python package: %w", err), os.RemoveAll(made))
+		return "", errors.Join(fmt.Errorf("unpack Python packages: %w", err), os.RemoveAll(made))
 	}
 	return home, nil
 }
 
-// file is one file of the package; name is slash-separated and begins with ts/.
+// file is one file of the packages; name is slash-separated and begins with that of the package.
 type file struct {
 	name    string
 	content []byte
 }
 
-// packageFiles lists the package in order of names, without what Python left
+// packageFiles lists the packages in order of names, without what Python left
 // behind where the binary was built.
 func packageFiles(sources fs.FS) ([]file, error) {
 	var files []file
-	err := fs.WalkDir(sources, "ts", func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(sources, ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err

@@ -37,9 +37,11 @@ func listing(t *testing.T, dir string) map[string]string {
 func sources(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for name, content := range listing(t, "ts") {
-		if !strings.Contains(name, "__pycache__") {
-			found["ts/"+name] = content
+	for _, name := range []string{"ts", "model_archiver"} {
+		for file, content := range listing(t, name) {
+			if !strings.Contains(file, "__pycache__") {
+				found[name+"/"+file] = content
+			}
 		}
 	}
 	return found

@@ -194,6 +194,9 @@ type Archive struct {
 	Requirements string // absolute path of the requirements file; empty: none
 }
 
+// ManifestFile is where in a model directory, or archive, the manifest is.
+const ManifestFile = "MAR-INF/MANIFEST.json"
+
 // ID is the identity of a model version in logs and worker names.
 func (a Archive) ID() string { return fmt.Sprintf("%s_%s", a.Name, a.Version) }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from typing import Iterator, List, NoReturn
+from typing import Iterator, List, NoReturn, Optional
 
 PROGRAM = "TORCHSERVE_BIN"
 """The environment variable that names the program; unset or empty: it is looked for."""
@@ -60,11 +60,24 @@ def program() -> str:
         if found is None:
             raise FileNotFoundError(_NOT_FOUND % ("%s=%s is no program" % (PROGRAM, named), PROGRAM))
         return os.path.abspath(found)
+    found = find(_NAME, _OWN)
+    if found is None:
+        raise FileNotFoundError(_NOT_FOUND % ("neither on PATH nor beside %s" % sys.executable, PROGRAM))
+    return found
+
+
+def find(name: str, own: bytes) -> Optional[str]:
+    """Return the path of the first program of a name on PATH or beside Python; None: there is none.
+
+    Args:
+        name: of the program
+        own: what console scripts of our own, which call the program, have at their beginning: they do not count
+    """
     for folder in _folders():
-        found = shutil.which(_NAME, path=folder)
-        if found is not None and not _is_own_script(found):
+        found = shutil.which(name, path=folder)
+        if found is not None and not _begins_with(found, own):
             return os.path.abspath(found)
-    raise FileNotFoundError(_NOT_FOUND % ("neither on PATH nor beside %s" % sys.executable, PROGRAM))
+    return None
 
 
 def _folders() -> Iterator[str]:
@@ -73,10 +86,10 @@ def _folders() -> Iterator[str]:
         yield os.path.dirname(sys.executable)
 
 
-def _is_own_script(path: str) -> bool:
-    """Tell whether a file is the console script that calls start: executing it would never end."""
+def _begins_with(path: str, own: bytes) -> bool:
+    """Tell whether a file is a console script of our own: executing it would never end."""
     with open(path, "rb") as file:
-        return _OWN in file.read(_HEAD)
+        return own in file.read(_HEAD)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,17 @@ func Tool(name, text string) Option {
 	}
 }
 
+// Use has the site's commands run another program: a path, or the name of one that
+// is built beside ours.
+func Use(program string) Option {
+	return func(s *Site) {
+		if !filepath.IsAbs(program) {
+			program = filepath.Join(filepath.Dir(s.program), program)
+		}
+		s.program = program
+	}
+}
+
 // NoTokens switches token authorization off.
 func NoTokens() Option { return Args("--disable-token-auth") }
 

@@ -1,0 +1,5 @@
+"""What the archiver raises."""
+
+
+class ModelArchiverError(Exception):
+    """The archiver refused to make an archive; the text says why, as the command does."""
