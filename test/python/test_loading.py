@@ -277,7 +277,9 @@ def test_nothing_is_installed_by_the_name_of_an_unknown_module(make_model: MakeM
     """It may be a file that was forgotten; anybody can register its name in a package index."""
     worker = start(make_model("import no_such_package.part\n", manifest={"model": {}}))
     assert worker.load("handler.py").code == 500
-    last = worker.wait_for("ModuleNotFoundError: No module named 'no_such_package'; no_such_package is neither installed ")
+    last = worker.wait_for(
+        "ModuleNotFoundError: No module named 'no_such_package'; no_such_package is neither installed "
+    )
     assert "pip" not in last
     assert worker.exit_status() == 1
 

@@ -16,11 +16,40 @@ _DISTRIBUTIONS = {
 }
 """What pip calls packages that are imported by another name."""
 
-_NAMESAKES = (
-    "accelerate captum deepspeed diffusers huggingface_hub numpy onnx onnxruntime openai optimum pandas peft pydantic "
-    "requests safetensors scipy sentencepiece tensorrt_llm tokenizers torch torch_tensorrt torchao torchaudio torchdata "
-    "torchtext torchvision transformers triton uvicorn fastapi vllm xgboost"
-).split()
+_NAMESAKES = [
+    "accelerate",
+    "captum",
+    "deepspeed",
+    "diffusers",
+    "huggingface_hub",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openai",
+    "optimum",
+    "pandas",
+    "peft",
+    "pydantic",
+    "requests",
+    "safetensors",
+    "scipy",
+    "sentencepiece",
+    "tensorrt_llm",
+    "tokenizers",
+    "torch",
+    "torch_tensorrt",
+    "torchao",
+    "torchaudio",
+    "torchdata",
+    "torchtext",
+    "torchvision",
+    "transformers",
+    "triton",
+    "uvicorn",
+    "fastapi",
+    "vllm",
+    "xgboost",
+]
 """Packages that handlers use, which pip knows by the name of the import."""
 
 
@@ -34,8 +63,8 @@ def sentence(module: str) -> str:
     distribution = _DISTRIBUTIONS.get(package, package if package in _NAMESAKES else None)
     if distribution is None:
         return (
-            "%s is neither installed nor in the archive: pack it with --extra-files if it is a file of yours, or put the "
-            "package that it comes from into the archive's requirements.txt" % package
+            "%s is neither installed nor in the archive: pack it with --extra-files if it is a file of yours, or put "
+            "the package that it comes from into the archive's requirements.txt" % package
         )
     advice = "run `%s -m pip install %s`" % (sys.executable, distribution)
     return "%s is not installed: %s, or put it into the archive's requirements.txt" % (package, advice)
