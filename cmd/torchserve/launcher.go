@@ -82,9 +82,7 @@ func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error
 	if err != nil {
 		executable = "" // the interpreter is then looked for on PATH only
 	}
-	snapshots := !flags.NoConfigSnapshots
-	flags.NoConfigSnapshots = true // they come with a later version
-	cfg, err := config.Load(config.Sources{
+	return config.Load(config.Sources{ //nolint:wrapcheck // worded for the operator
 		Flags:      flags,
 		Environ:    os.Environ(),
 		Dir:        dir,
@@ -93,13 +91,6 @@ func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error
 		CPUs:       runtime.GOMAXPROCS(0),
 		Resolve:    resolve,
 	})
-	if snapshots {
-		cfg.Warnings = append(cfg.Warnings, config.Warning{
-			Key: "--ncs", Level: config.Warn,
-			Text: "Configuration snapshots are neither written nor restored by this version: what " + cfg.Snapshots.Dir + " holds is not used (--ncs says that this is wanted)",
-		})
-	}
-	return cfg, err //nolint:wrapcheck // worded for the operator
 }
 
 // fail reports an error that no script of 0.12 knows.

@@ -167,10 +167,10 @@ func TestSource(t *testing.T) {
 		assert.Equal(t, "/h", effective(c, "home"))
 		assert.Equal(t, "true", effective(c, "enable_model_api"))
 		var kept []string
-		for _, p := range c.FromSource() {
+		for _, p := range c.Saved() {
 			kept = append(kept, p.Key+"="+p.Value)
 		}
-		assert.Equal(t, []string{"job_queue_size=7", "home=$$HOME$$"}, kept)
+		assert.Equal(t, []string{"job_queue_size=7", "home=$$HOME$$", "model_store=store"}, kept, "the archives are there")
 	})
 	t.Run("models beside a snapshot", func(t *testing.T) {
 		t.Parallel()
