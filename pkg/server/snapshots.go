@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 
+	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/logging"
 	"github.com/torchserve-go/torchserve/pkg/serving"
 	"github.com/torchserve-go/torchserve/pkg/snapshot"
@@ -20,7 +21,7 @@ func (s *Server) openSnapshots(context.Context) error {
 	})
 	journal := snapshot.JournalConfig{
 		Properties: s.properties(), Log: log,
-		Remedy: "make " + c.Dir + " writable, move it with LOG_LOCATION, or start with --ncs",
+		Remedy: "see that " + c.Dir + " can be written and has room, move it with LOG_LOCATION, or start with --ncs",
 	}
 	if c.Enabled {
 		journal.Serializer, journal.Newest = folder, folder.Newest()
@@ -53,7 +54,7 @@ func (s *Server) examine(ctx context.Context) error {
 	if s.saved == nil || s.cfg.Snapshots.Lenient || s.service.Restorable(*s.saved) {
 		return nil
 	}
-	return s.service.Restore(ctx, *s.saved) //nolint:wrapcheck // names the archives
+	return s.restore(ctx)
 }
 
 // restore registers the models of the snapshot, if there is one.
@@ -61,7 +62,14 @@ func (s *Server) restore(ctx context.Context) error {
 	if s.saved == nil {
 		return nil
 	}
-	return s.service.Restore(ctx, *s.saved) //nolint:wrapcheck // as above
+	if err := s.service.Restore(ctx, *s.saved); err != nil {
+		return &fault.Error{
+			Op: "restore snapshot", Subject: s.cfg.Snapshots.Restored, Err: err,
+			Hint: "put these archives into " + s.cfg.Models.Store + ", or set snapshot_lenient=true in the snapshot to start without them" +
+				", or start with another file as --ts-config, or with --ncs",
+		}
+	}
+	return nil
 }
 
 var (

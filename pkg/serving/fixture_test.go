@@ -51,9 +51,15 @@ type fixture struct {
 // its models are gone, when the test ends.
 func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 	t.Helper()
-	dir := t.TempDir()
-	f := &fixture{t: t, store: filepath.Join(dir, "store"), work: filepath.Join(dir, "models"), log: &lines{}, saved: &journal{}}
-	require.NoError(t, os.Mkdir(f.store, 0o700))
+	store := filepath.Join(t.TempDir(), "store")
+	require.NoError(t, os.Mkdir(store, 0o700))
+	return newFixtureAt(t, store, change)
+}
+
+// newFixtureAt makes a service with a model store that is there.
+func newFixtureAt(t *testing.T, store string, change func(*serving.Config)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: store, work: filepath.Join(t.TempDir(), "models"), log: &lines{}, saved: &journal{}}
 	cfg := serving.Config{
 		Defaults: serving.Defaults{
 			StartWorkers: 1, QueueSize: model.DefaultQueueSize, Response: model.DefaultResponse, Startup: model.DefaultStartup,

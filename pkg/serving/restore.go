@@ -59,8 +59,8 @@ func (s *Service) lacks(v snapshot.Version) bool {
 
 // Restore registers the versions of a snapshot and begins to start their workers,
 // without waiting for them. Versions that cannot be restored are logged, and with
-// Config.Lenient that is all; else the error names them and what to do, and no
-// worker was started. When ctx ends it returns at once.
+// Config.Lenient that is all; else the error, of kind InvalidModel, names them
+// all, and no worker was started. When ctx ends it returns at once.
 func (s *Service) Restore(ctx context.Context, st snapshot.State) error {
 	s.announceRestore(st)
 	if st.Count <= 0 {
@@ -81,11 +81,7 @@ func (s *Service) Restore(ctx context.Context, st snapshot.State) error {
 		}
 	}
 	if len(lost) > 0 && !s.cfg.Lenient {
-		return &fault.Error{
-			Kind: fault.InvalidModel, Op: "restore snapshot " + st.Name, Message: strings.Join(lost, "; "),
-			Hint: "put these archives into " + s.archives.Path("") + ", or set snapshot_lenient=true to start without them" +
-				", or start with --ncs or with another file as --ts-config",
-		}
+		return fault.New(fault.InvalidModel, strings.Join(lost, "; "))
 	}
 	for _, r := range restored {
 		s.resume(ctx, r)
@@ -125,9 +121,9 @@ func unrestored(v snapshot.Version, err error) string {
 	if errors.Is(err, errNoArchive) {
 		return fmt.Sprintf("Model archive file for model :%s, version :%s not found in model store (%s)", v.Name, v.Version, v.Archive)
 	}
-	why := cmp.Or(fault.Message(err), fault.KindOf(err).String())
-	if v.URL != "" {
-		why = strings.ReplaceAll(why, v.URL, v.Archive)
+	why := err.Error()
+	if v.URL != "" { // it may hold secrets
+		why = strings.ReplaceAll(cmp.Or(fault.Message(err), fault.KindOf(err).String()), v.URL, v.Archive)
 	}
 	return fmt.Sprintf("model %s, version %s (%s): %s", v.Name, v.Version, v.Archive, why)
 }
