@@ -9,11 +9,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/server"
+	"github.com/torchserve-go/torchserve/pkg/snapshot"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
 
@@ -168,6 +171,34 @@ func TestSnapshots(t *testing.T) {
 		assert.Equal(t, 3, strings.Count(s.out.String(), "Error while saving snapshot to file "))
 		assert.Contains(t, s.out.String(), "move it with LOG_LOCATION, or start with --ncs")
 	})
+}
+
+// TestReadBack: pkg/config reads what pkg/snapshot writes.
+func TestReadBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	want := []snapshot.Property{
+		{Key: "python", Value: "bin/python3"},
+		{Key: "a key:=#!\\", Value: "  two blanks, a tab\t, a line\n, \r\f\x00\x7f"},
+		{Key: "é中😀", Value: `C:\models\u00e9 = é中😀 # ! \`},
+		{Key: "empty", Value: ""},
+	}
+	state := snapshot.State{Name: "20260101000000000-startup.cfg", Created: time.Now(), Versions: []snapshot.Version{{
+		Name: "é中😀\n=<'\u2028", Version: `1"\`, Archive: "a b.mar", Runtime: model.Python, Size: 1, Handler: new(""), URL: "https://h/?a=b&c",
+	}}}
+	require.NoError(t, snapshot.NewFolder(snapshot.FolderConfig{Dir: s.dir}).Save(state, want))
+	s.flags.ConfigFile = state.Name
+	cfg := s.config()
+	var got []snapshot.Property
+	for _, p := range cfg.Saved() {
+		if p.Key != "model_store" {
+			got = append(got, snapshot.Property{Key: p.Key, Value: p.Value})
+		}
+	}
+	assert.Equal(t, want, got)
+	read, err := snapshot.Parse(cfg.Snapshots.State)
+	require.NoError(t, err)
+	assert.Equal(t, state.Versions, read.Versions)
 }
 
 // TestNoSnapshots: a start that was not completed leaves the snapshots alone.

@@ -67,26 +67,33 @@ func (s *Service) Restore(ctx context.Context, st snapshot.State) error {
 		s.logSnapshots.Warn().Msg("Model snapshot is empty. Starting TorchServe without initial models.")
 		return nil
 	}
-	var restored []revival
-	var lost []string
-	for _, v := range st.Versions {
-		r, err := s.revive(ctx, v)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
-			lost = append(lost, unrestored(v, err))
-		default:
-			restored = append(restored, r)
-		}
-	}
-	if len(lost) > 0 && !s.cfg.Lenient {
+	restored, lost := s.reviveAll(ctx, st.Versions)
+	if len(lost) > 0 && !s.cfg.Lenient && ctx.Err() == nil {
 		return fault.New(fault.InvalidModel, strings.Join(lost, "; "))
 	}
 	for _, r := range restored {
-		s.resume(ctx, r)
+		if ctx.Err() == nil {
+			s.resume(ctx, r)
+		}
 	}
 	return nil
+}
+
+// reviveAll registers versions, as long as ctx lasts, and says why some of them
+// could not be.
+func (s *Service) reviveAll(ctx context.Context, versions []snapshot.Version) (restored []revival, lost []string) {
+	for _, v := range versions {
+		if ctx.Err() != nil {
+			break
+		}
+		r, err := s.revive(ctx, v)
+		if err != nil {
+			lost = append(lost, unrestored(v, err))
+			continue
+		}
+		restored = append(restored, r)
+	}
+	return restored, lost
 }
 
 // announceRestore logs what 0.12 logs before it restores (CLI §13.4). Locations

@@ -1,6 +1,7 @@
 package serving_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -142,7 +143,7 @@ func TestRestore(t *testing.T) {
 		f := newFixture(t, func(c *serving.Config) {
 			c.Defaults.Workers, c.Models = 7, map[model.Name]map[model.Version]serving.Preset{"noop": {"1.0": {MinWorkers: 5, BatchSize: 5, Runtime: model.LSP}}}
 		})
-		f.put("noop.mar", source{runtime: "python3", yaml: "minWorkers: 3\nmaxWorkers: 4\nbatchSize: 9\nmaxBatchDelay: 9\nresponseTimeout: 9\nstartupTimeout: 9\nclientTimeoutInMills: 9\n"})
+		f.put("noop.mar", source{runtime: "python3", yaml: "minWorkers: 3\nmaxWorkers: 4\nbatchSize: 9\nmaxBatchDelay: 9\nresponseTimeout: 9\nstartupTimeout: 9\nclientTimeoutInMills: 600000\n"})
 		f.put("2.mar", source{version: "2.0"})
 		want := []snapshot.Version{
 			version("noop", func(v *snapshot.Version) {
@@ -155,7 +156,7 @@ func TestRestore(t *testing.T) {
 		assert.Equal(t, want, f.Served())
 		assert.Equal(t, "hello", f.predict(noop("1.0"), "hello"), "a request waits for the workers")
 		status := f.described(noop("1.0"))
-		assert.Equal(t, 9*time.Millisecond, status.Settings.Timeouts.Client, "MAR §5.5: the rest is the archive's")
+		assert.Equal(t, 10*time.Minute, status.Settings.Timeouts.Client, "MAR §5.5: the rest is the archive's")
 		assert.False(t, status.LoadedAtStartup)
 		name, only := f.StartupModel()
 		assert.True(t, only, "D-CLI-22")
@@ -188,6 +189,16 @@ func TestRestore(t *testing.T) {
 		f := newFixture(t, nil)
 		require.NoError(t, restore(t, f))
 		assert.Equal(t, []string{snapshot.LogName + " Model snapshot is empty. Starting TorchServe without initial models."}, f.log.of(t, "warn"))
+	})
+	t.Run("when the server is told to stop it ends", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		f.put("noop.mar", source{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.NoError(t, f.Restore(ctx, snapshot.State{Count: 1, Versions: []snapshot.Version{version("noop", nil)}}))
+		assert.Empty(t, f.List())
+		assert.Empty(t, f.log.of(t, "error"))
 	})
 	t.Run("an archive that holds another version by now", func(t *testing.T) {
 		t.Parallel()

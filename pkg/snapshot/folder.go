@@ -166,7 +166,8 @@ func (f *Folder) prune() error {
 	for _, name := range slices.Backward(all) {
 		kind := form.FindStringSubmatch(name)[2]
 		path := filepath.Join(f.cfg.Dir, name)
-		if kept[kind]++; kept[kind] > f.cfg.Retention && path != f.cfg.InUse {
+		kept[kind]++
+		if kept[kind] > f.cfg.Retention && path != f.cfg.InUse {
 			errs = append(errs, ignoreMissing(os.Remove(path)))
 		}
 	}

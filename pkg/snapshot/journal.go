@@ -84,7 +84,7 @@ func (j *Journal) record(k kind, from, to phase, served func() []Version) {
 	err := j.cfg.Serializer.Save(s, j.cfg.Properties)
 	switch {
 	case errors.Is(err, ErrExists):
-		j.cfg.Log.Error().Msgf("Snapshot %s already exists. Not saving the sanpshot.", s.Name) //nolint:misspell // compat(0.12): CLI §13.2
+		j.cfg.Log.Error().Msgf("Snapshot %s already exists. Not saving the sanpshot.", s.Name) // compat(0.12): CLI §13.2
 	case err != nil:
 		j.cfg.Log.Error().Msgf("Error while saving snapshot to file %s: %v (%s)", s.Name, err, j.cfg.Remedy)
 	}

@@ -95,7 +95,7 @@ func TestJournal(t *testing.T) {
 		want string
 	}{
 		"a failure is told with its remedy": {errors.New("no room"), `Error while saving snapshot to file 20000101000000000-startup.cfg: no room (make some)`},
-		"a name that is taken":              {fmt.Errorf("x: %w", snapshot.ErrExists), `Snapshot 20000101000000000-startup.cfg already exists. Not saving the sanpshot.`}, //nolint:misspell // 0.12's word
+		"a name that is taken":              {fmt.Errorf("x: %w", snapshot.ErrExists), `Snapshot 20000101000000000-startup.cfg already exists. Not saving the sanpshot.`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -19,7 +19,7 @@ import (
 // say.
 func recorded(t testing.TB, name string) (lines []string, values map[string]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../../test/vectors/snapshot", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "test", "vectors", "snapshot", name))
 	require.NoError(t, err)
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), read(t, text)
 }
