@@ -82,23 +82,14 @@ func (l *launcher) configure(flags config.Flags, gpus int) (config.Config, error
 	if err != nil {
 		executable = "" // the interpreter is then looked for on PATH only
 	}
-	snapshots := !flags.NoConfigSnapshots
 	src := sources(flags, os.Environ(), dir)
 	src.Executable, src.GPUs, src.Resolve = executable, gpus, resolve
-	cfg, err := config.Load(src)
-	if snapshots {
-		cfg.Warnings = append(cfg.Warnings, config.Warning{
-			Key: "--ncs", Level: config.Warn,
-			Text: "Configuration snapshots are neither written nor restored by this version: what " + cfg.Snapshots.Dir + " holds is not used (--ncs says that this is wanted)",
-		})
-	}
-	return cfg, err //nolint:wrapcheck // worded for the operator
+	return config.Load(src) //nolint:wrapcheck // worded for the operator
 }
 
 // sources returns what decides about a server with these flags, environment and
 // working directory.
 func sources(flags config.Flags, environ []string, dir string) config.Sources {
-	flags.NoConfigSnapshots = true // they come with a later version
 	return config.Sources{Flags: flags, Environ: environ, Dir: dir, CPUs: runtime.GOMAXPROCS(0)}
 }
 

@@ -36,7 +36,7 @@ func (s *Store) fetch(ctx context.Context, r Request, base string) (place, error
 	if err != nil {
 		return place{}, err
 	}
-	if slot.models == 0 || have < 0 {
+	if have < 0 || slot.models == 0 && !r.Stored {
 		if err := s.download(ctx, r, target, base, have); err != nil {
 			return place{}, downloadError(r.URL, err)
 		}

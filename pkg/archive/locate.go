@@ -78,6 +78,23 @@ func (s *Store) local(ctx context.Context, location, base string) (place, error)
 	return place{}, notFound(location)
 }
 
+// Has reports whether Open would look into an archive for this location: whether
+// it is there, or a URL that may be fetched.
+func (s *Store) Has(location string) bool {
+	base, err := s.check(location)
+	if err != nil {
+		return false
+	}
+	if hasScheme(location) {
+		return true
+	}
+	if _, err := os.Stat(filepath.Join(s.cfg.ModelStore, base)); err == nil && base != "" {
+		return true
+	}
+	_, err = s.directory(location)
+	return err == nil
+}
+
 // warnRenamed tells when an absolute path stands for the file of that name in
 // the store.
 func (s *Store) warnRenamed(location, path string) {

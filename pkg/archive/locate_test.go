@@ -70,6 +70,29 @@ func TestNames(t *testing.T) {
 	})
 }
 
+// TestHas: what Has says, Open finds, as far as files are concerned.
+func TestHas(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(cfg *archive.Config) { cfg.AllowedURLs = urls("https://good/.*") })
+	f.put(t, "noop.mar", zipped(t, noop()))
+	f.put(t, "dir/file", nil)
+	for location, want := range map[string]bool{
+		"noop.mar": true, "sub/noop.mar": true, "dir": true, filepath.Join(f.models, "dir"): true, filepath.Join(f.models, "dir") + "/": true,
+		"https://good/x.mar": true, "https://evil/x.mar": false, "nope.mar": false, "": false, ".": false, "../noop.mar": false, t.TempDir(): false,
+	} {
+		assert.Equal(t, want, f.Has(location), "%q", location)
+	}
+}
+
+func TestStoreName(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		"noop.mar": "noop.mar", "/a/noop.mar": "noop.mar", "/a/dir/": "dir", "https://h/a/no%20op.mar?sig=a/b#c": "no%20op.mar", "file:///a/noop.mar": "noop.mar", "": "",
+	} {
+		assert.Equal(t, want, archive.StoreName(location), location)
+	}
+}
+
 func TestList(t *testing.T) {
 	f := newFixture(t, nil)
 	for _, name := range []string{"a.mar", "b.model", "c.tar.gz", "d.tgz", "e.zip", ".hidden.mar", "notes.txt", "x.tar", "dir/file", ".git/file", "g.mar/file"} {

@@ -18,6 +18,7 @@ type Request struct {
 	Envelope       string        // service_envelope, always the configured one
 	S3SSEKMS       bool          // sign the download for S3
 	DeriveName     bool          // at start: a model without any name gets one from URL
+	Stored         bool          // a download that is in the store is good as it is
 }
 
 // Unpacked is a model ready to be registered.

@@ -37,6 +37,10 @@ func baseName(location string) string {
 	return location[strings.LastIndexAny(location, `/\`)+1:]
 }
 
+// StoreName returns the name that an archive from this location has, or had it
+// been stored there would have, in the model store: its last component.
+func StoreName(location string) string { return baseName(strings.TrimRight(location, `/\`)) }
+
 // urlPath returns the path of a URL without its scheme.
 func urlPath(rest string) string {
 	rest, _, _ = strings.Cut(rest, "#")

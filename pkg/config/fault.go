@@ -97,11 +97,6 @@ type Property struct {
 // settings are the effective texts, by key.
 type settings map[string]Property
 
-// FromSource returns what the properties source said, in its order, $$NAME$$
-// not replaced and overruled values included: what a snapshot may repeat
-// (D-CLI-15). Secrets are among it.
-func (c Config) FromSource() []Property { return slices.Clone(c.file) }
-
 // Effective returns all keys that are set by a source, with the values that
 // hold, sorted by key. Secrets are among them.
 func (c Config) Effective() []Property {

@@ -167,10 +167,21 @@ func TestSource(t *testing.T) {
 		assert.Equal(t, "/h", effective(c, "home"))
 		assert.Equal(t, "true", effective(c, "enable_model_api"))
 		var kept []string
-		for _, p := range c.FromSource() {
+		for _, p := range c.Saved() {
 			kept = append(kept, p.Key+"="+p.Value)
 		}
-		assert.Equal(t, []string{"job_queue_size=7", "home=$$HOME$$"}, kept)
+		assert.Equal(t, []string{"job_queue_size=7", "home=$$HOME$$", "model_store=store"}, kept, "the archives are there")
+
+		s = newSite(t)
+		s.mkdir("other")
+		s.src.Flags.ConfigFile = s.snapshot(newer, 1, "model_store=nowhere", "workflow_store=other", "keystore_pass=x")
+		c = s.load()
+		kept = nil
+		for _, p := range c.Saved() {
+			kept = append(kept, p.Key+"="+p.Value)
+		}
+		assert.Equal(t, []string{"workflow_store=other", "keystore_pass=x", "which=" + newer, "model_store=store"}, kept)
+		assert.Equal(t, s.path("logs/config/"+newer), c.Snapshots.Restored)
 	})
 	t.Run("models beside a snapshot", func(t *testing.T) {
 		t.Parallel()

@@ -63,7 +63,7 @@ func TestReadAhead(t *testing.T) {
 // queued begins to start a worker and asks before it can serve.
 func queued(t *testing.T, p *pool.Pool, id string) *job.Stream {
 	t.Helper()
-	_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+	_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 	require.NoError(t, err)
 	return ask(t, p, id)
 }

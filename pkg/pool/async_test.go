@@ -77,7 +77,7 @@ func TestAsync(t *testing.T) {
 			scale(t, p, 1)
 			a := submit(t, p, "a")
 			pass(time.Second)
-			_, err := p.Scale(t.Context(), model.Workers{}, false)
+			_, err := p.Scale(t.Context(), model.Workers{})
 			require.NoError(t, err)
 			refused(t, p)
 			pass(time.Minute)
@@ -100,7 +100,7 @@ func TestAsyncTickets(t *testing.T) {
 				submit(t, p, id)
 				pass(time.Second)
 			}
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			accepted := 0
 			for range 10 {

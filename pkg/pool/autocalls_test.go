@@ -115,7 +115,7 @@ func TestScaleCallsWin(t *testing.T) {
 			var c crowd
 			c.come(t, p, 700*time.Millisecond, 8*time.Second)
 			require.Len(t, ports(p), 2)
-			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2})
 			require.NoError(t, err)
 			pass(time.Minute)
 			assert.Equal(t, 2, loadedNow(p))
@@ -127,7 +127,7 @@ func TestScaleCallsWin(t *testing.T) {
 	t.Run("no worker stays none", func(t *testing.T) {
 		bubble(t, &team{work: time.Second}, scaling(), func(t *testing.T, p *pool.Pool) {
 			between(t, p, 2, 4)
-			_, err := p.Scale(t.Context(), model.Workers{Min: 0, Max: 4}, true)
+			_, err := scaleAndWait(t.Context(), p, model.Workers{Min: 0, Max: 4})
 			require.NoError(t, err)
 			for range 100 {
 				refused(t, p)
@@ -201,7 +201,7 @@ func TestScaleAtRandom(t *testing.T) {
 						tm.at(dice.IntN(tm.size())).die()
 					case 1:
 						n := 1 + dice.IntN(3)
-						_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n + 4}, false)
+						_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n + 4})
 						require.NoError(t, err)
 					}
 				}

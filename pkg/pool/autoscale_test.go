@@ -31,7 +31,7 @@ func scaling() model.Settings {
 // between asks for workers, and waits until the least number is loaded.
 func between(t *testing.T, p *pool.Pool, least, most int) {
 	t.Helper()
-	progress, err := p.Scale(t.Context(), model.Workers{Min: least, Max: most}, true)
+	progress, err := scaleAndWait(t.Context(), p, model.Workers{Min: least, Max: most})
 	require.NoError(t, err)
 	require.Equal(t, model.Done, progress)
 }

@@ -31,7 +31,7 @@ func roundTrips(tb testing.TB, limit int) func() {
 	cfg.NewWorker = func(s pool.Slot) pool.Worker { return &instant{fake: fake{place: s, team: tm}} }
 	p := pool.New(cfg)
 	tb.Cleanup(func() { require.NoError(tb, p.Close(tb.Context())) })
-	_, err := p.Scale(tb.Context(), model.Workers{Min: 1, Max: 1}, true)
+	_, err := scaleAndWait(tb.Context(), p, model.Workers{Min: 1, Max: 1})
 	require.NoError(tb, err)
 	sink := make(answered, 1)
 	jobs := make([]job.Job, limit)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -126,10 +127,19 @@ func pass(d time.Duration) {
 	synctest.Wait()
 }
 
+// scaleAndWait asks for workers and waits for them.
+func scaleAndWait(ctx context.Context, p *pool.Pool, w model.Workers) (model.Progress, error) {
+	c, err := p.Scale(ctx, w)
+	if err != nil {
+		return model.Partial, err
+	}
+	return c.Wait(ctx)
+}
+
 // scale sets min = max = n and waits.
 func scale(t *testing.T, p *pool.Pool, n int) {
 	t.Helper()
-	progress, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n}, true)
+	progress, err := scaleAndWait(t.Context(), p, model.Workers{Min: n, Max: n})
 	require.NoError(t, err)
 	require.Equal(t, model.Done, progress)
 }

@@ -65,7 +65,7 @@ func TestClose(t *testing.T) {
 			scale(t, p, 1)
 			a := submit(t, p, "a")
 			synctest.Wait()
-			_, err := p.Scale(t.Context(), model.Workers{}, false)
+			_, err := p.Scale(t.Context(), model.Workers{})
 			require.NoError(t, err)
 			require.NoError(t, p.Close(t.Context()))
 			a.answered(t, 5*time.Second)
@@ -112,7 +112,7 @@ func TestClose(t *testing.T) {
 			closed := make(chan error, 1)
 			go func() { closed <- p.Close(t.Context()) }()
 			synctest.Wait()
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			assert.Equal(t, fault.Busy, fault.KindOf(err))
 			assert.Zero(t, time.Since(a.job.Created), "it does not wait for that")
 			require.NoError(t, <-closed)
@@ -131,11 +131,11 @@ func TestClose(t *testing.T) {
 			p := pool.New(cfg)
 			one := model.Workers{Min: 1, Max: 1}
 			results := make(chan error, 3)
-			go func() { _, err := p.Scale(t.Context(), one, false); results <- err }()
+			go func() { _, err := p.Scale(t.Context(), one); results <- err }()
 			<-entered
 			go func() { results <- p.Close(t.Context()) }()
 			synctest.Wait()
-			go func() { _, err := p.Scale(t.Context(), one, false); results <- err }()
+			go func() { _, err := p.Scale(t.Context(), one); results <- err }()
 			synctest.Wait()
 			close(gate)
 			require.NoError(t, <-results)
@@ -155,7 +155,7 @@ func TestClose(t *testing.T) {
 		tm := &team{}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
 			require.NoError(t, p.Close(t.Context()))
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, true)
+			_, err := scaleAndWait(t.Context(), p, model.Workers{Min: 1, Max: 1})
 			assert.Equal(t, fault.Busy, fault.KindOf(err))
 			assert.Zero(t, tm.size())
 		})

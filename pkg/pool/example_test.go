@@ -36,7 +36,11 @@ func ExamplePool() {
 			StopLimit: 2 * time.Minute,
 			Log:       nolog,
 		})
-		if _, err := p.Scale(ctx, model.Workers{Min: 2, Max: 2}, true); err != nil {
+		workers, err := p.Scale(ctx, model.Workers{Min: 2, Max: 2})
+		if err != nil {
+			return err
+		}
+		if _, err := workers.Wait(ctx); err != nil {
 			return err
 		}
 		answer := job.NewStream()

@@ -50,7 +50,7 @@ type event func(p *pool.Pool, tm *team, ctx context.Context, clients []*client)
 func events() map[string]event {
 	scaled := func(n int) event {
 		return func(p *pool.Pool, _ *team, ctx context.Context, _ []*client) {
-			_, _ = p.Scale(ctx, model.Workers{Min: n, Max: n}, false)
+			_, _ = p.Scale(ctx, model.Workers{Min: n, Max: n})
 		}
 	}
 	dies := func(_ *pool.Pool, tm *team, _ context.Context, _ []*client) { tm.at(0).die() }
@@ -136,7 +136,7 @@ const delivering = -1
 
 func story(t *testing.T, p *pool.Pool, tm *team, happens event, at time.Duration) {
 	t.Helper()
-	_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+	_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 	require.NoError(t, err)
 	clients := []*client{newClient("1"), newClient("2"), newClient("3")}
 	for i, c := range clients {

@@ -64,7 +64,7 @@ func restless(dice *rand.Rand, seed uint64) (model.Settings, *team) {
 
 func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	t.Helper()
-	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 4}, false)
+	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 4})
 	require.NoError(t, err)
 	var accepted, abandoned []*client
 	var leavers sync.WaitGroup
@@ -115,7 +115,7 @@ func disturb(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 		tm.at(dice.IntN(tm.size())).die()
 	case 2:
 		n := dice.IntN(4)
-		_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n}, false)
+		_, err := p.Scale(t.Context(), model.Workers{Min: n, Max: n})
 		require.NoError(t, err)
 	}
 }
@@ -139,7 +139,7 @@ func vary(j *job.Job, dice *rand.Rand) {
 // TestLastMoment lets the last worker leave while a job is being accepted.
 func TestLastMoment(t *testing.T) {
 	for name, leave := range map[string]func(p *pool.Pool, ctx context.Context){
-		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, false) },
+		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}) },
 		"closed":      func(p *pool.Pool, ctx context.Context) { _ = p.Close(ctx) },
 	} {
 		t.Run("SCH-081 "+name, func(t *testing.T) {

@@ -52,7 +52,7 @@ func TestPinned(t *testing.T) {
 			scale(t, p, 1)
 			a := submit(t, p, "a")
 			synctest.Wait()
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			b := submit(t, p, "b")
 			pass(time.Minute)

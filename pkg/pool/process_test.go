@@ -125,7 +125,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("a model that cannot be loaded", func(t *testing.T) {
 		t.Parallel()
 		p := processes(t, workertest.Behaving(t, workertest.Exhausts), base())
-		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, true)
+		_, err := scaleAndWait(t.Context(), p, model.Workers{Min: 1, Max: 1})
 		assert.Equal(t, fault.Worker, fault.KindOf(err))
 		assert.Equal(t, 507, fault.Status(err))
 		assert.Contains(t, fault.Details(err), "MemoryError")
@@ -136,7 +136,7 @@ func TestProcesses(t *testing.T) {
 		a := workertest.Archive(t, workertest.Script{Load: workertest.Action{Gate: true}})
 		gate := workertest.NewGate(t, a)
 		p := processes(t, a, base())
-		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 		require.NoError(t, err)
 		gate.Await(t)
 		w := p.Status().Workers[0]

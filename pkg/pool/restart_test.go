@@ -33,7 +33,7 @@ func attempts(t *testing.T, window, watch time.Duration) []int {
 			return errors.New("never")
 		}
 		p := pool.New(tm.config(s))
-		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 		require.NoError(t, err)
 		pass(watch)
 		require.NoError(t, p.Close(t.Context()))
@@ -149,7 +149,7 @@ func TestGivingUp(t *testing.T) {
 	t.Run("SCH-021 queued and new jobs are refused", func(t *testing.T) {
 		tm := &team{load: time.Second, start: broken}
 		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2})
 			require.NoError(t, err)
 			a := submit(t, p, "a")
 			pass(time.Minute)
@@ -170,7 +170,7 @@ func TestGivingUp(t *testing.T) {
 			return nil
 		}}
 		bubble(t, tm, s, func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2})
 			require.NoError(t, err)
 			a := submit(t, p, "a")
 			pass(time.Minute)
@@ -185,7 +185,7 @@ func TestGivingUp(t *testing.T) {
 			tm.at(0).die()
 			tm.at(1).die()
 			synctest.Wait()
-			progress, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 3}, true)
+			progress, err := scaleAndWait(t.Context(), p, model.Workers{Min: 2, Max: 3})
 			require.NoError(t, err)
 			assert.Equal(t, model.Done, progress)
 			assert.Equal(t, []int{9002, 9003}, ports(p), "one that lives, one that is new, none for the maximum")

@@ -14,51 +14,22 @@ import (
 // Scale makes the number of workers at least w.Min and at most w.Max, which
 // must not be less; with a w.Min of 0 there are none afterwards. Workers that
 // gave up are replaced as far as the minimum asks for it, and dropped
-// otherwise. Pinned workers are all replaced. Surplus workers leave newest first, each after the batch it has in
-// work, which gets as long as the response time-out.
+// otherwise. Pinned workers are all replaced. Surplus workers leave newest first,
+// each after the batch it has in work, which gets as long as the response
+// time-out.
 //
-// The new workers are in Status when Scale returns. Without wait it returns
-// Accepted at once. With wait it blocks until the new workers are loaded and
-// the surplus ones have stopped; ctx ends the waiting, not the work. It then
-// returns Done, or Partial when fewer than w.Min run. The first worker that
-// cannot be started ends the waiting with its error, a fault of kind Worker,
-// while it is retried and the others go on. A process that does not end is a
-// fault of kind CleanupTimeout, a closed pool one of kind Busy.
-func (p *Pool) Scale(ctx context.Context, w model.Workers, wait bool) (model.Progress, error) {
-	c, err := p.change(ctx, w)
-	if err != nil {
-		return model.Partial, err
-	}
-	if !wait {
-		return model.Accepted, nil
-	}
-	if err := c.await(ctx); err != nil {
-		return model.Partial, err
-	}
-	if p.Running() < w.Min {
-		return model.Partial, nil
-	}
-	return model.Done, nil
-}
-
-// change is what a scale call has set going.
-type change struct {
-	started  int
-	launches <-chan error // one outcome per started worker
-	stopped  []*slot
-}
-
-// change starts and retires workers; it does not wait for them.
-func (p *Pool) change(ctx context.Context, w model.Workers) (change, error) {
+// Scale sets this going and returns: the new workers are in Status then, and
+// nobody need wait for them. A closed pool is a fault of kind Busy.
+func (p *Pool) Scale(ctx context.Context, w model.Workers) (*Change, error) {
 	if p.isClosed() {
-		return change{}, busy()
+		return nil, busy()
 	}
 	if err := p.takeTurn(ctx); err != nil {
-		return change{}, err
+		return nil, err
 	}
 	defer p.passTurn()
 	if p.isClosed() {
-		return change{}, busy()
+		return nil, busy()
 	}
 	surplus, missing := p.trim(w)
 	p.alive.Add(1) // for those to come: what is queued need not be refused when all others leave
@@ -74,7 +45,32 @@ func (p *Pool) change(ctx context.Context, w model.Workers) (change, error) {
 	if p.scaler != nil {
 		p.scaler.restart(ctx)
 	}
-	return change{started: missing, launches: launches, stopped: surplus}, nil
+	return &Change{pool: p, least: w.Min, started: missing, launches: launches, stopped: surplus}, nil
+}
+
+// Change is what a Scale has set going.
+type Change struct {
+	pool     *Pool
+	least    int // workers wanted
+	started  int
+	launches <-chan error // one outcome per started worker
+	stopped  []*slot
+}
+
+// Wait blocks until the new workers are loaded and the surplus ones have
+// stopped; ctx ends the waiting, not the work. It then returns Done, or Partial
+// when fewer workers run than are wanted. The first worker that cannot be started
+// ends the waiting with its error, a fault of kind Worker, while it is retried
+// and the others go on. A process that does not end is a fault of kind
+// CleanupTimeout. Call it once.
+func (c *Change) Wait(ctx context.Context) (model.Progress, error) {
+	if err := c.await(ctx); err != nil {
+		return model.Partial, err
+	}
+	if c.pool.Running() < c.least {
+		return model.Partial, nil
+	}
+	return model.Done, nil
 }
 
 // trim takes the workers that are too many, and those that gave up, out of the
@@ -147,7 +143,7 @@ func (p *Pool) share() worker.Share {
 
 // await blocks until the workers are loaded and stopped as wanted, until the
 // first of them fails, or until ctx ends.
-func (c change) await(ctx context.Context) error {
+func (c *Change) await(ctx context.Context) error {
 	for range c.started {
 		select {
 		case err := <-c.launches:

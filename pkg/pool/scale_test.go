@@ -33,9 +33,9 @@ func TestScaleNumbers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tm := &team{load: time.Second}
 			bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-				_, err := p.Scale(t.Context(), c.from, true)
+				_, err := scaleAndWait(t.Context(), p, c.from)
 				require.NoError(t, err)
-				progress, err := p.Scale(t.Context(), c.to, true)
+				progress, err := scaleAndWait(t.Context(), p, c.to)
 				require.NoError(t, err)
 				assert.Equal(t, model.Done, progress)
 				assert.Equal(t, c.ports, ports(p))
@@ -63,9 +63,8 @@ func TestScaleWaits(t *testing.T) {
 		tm := &team{load: time.Second, start: func(*fake, int) error { return errors.New("never") }}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
 			began := time.Now()
-			progress, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2})
 			require.NoError(t, err)
-			assert.Equal(t, model.Accepted, progress)
 			assert.Equal(t, []int{9000, 9001}, ports(p))
 			assert.Zero(t, time.Since(began))
 		})
@@ -78,7 +77,7 @@ func TestScaleWaits(t *testing.T) {
 			return nil
 		}}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, true)
+			_, err := scaleAndWait(t.Context(), p, model.Workers{Min: 2, Max: 2})
 			require.Error(t, err)
 			assert.Equal(t, fault.Worker, fault.KindOf(err))
 			assert.Equal(t, 500, fault.Status(err))
@@ -89,7 +88,7 @@ func TestScaleWaits(t *testing.T) {
 	})
 	t.Run("nothing to start is done at once", func(t *testing.T) {
 		bubble(t, &team{load: time.Second}, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			began := time.Now()
 			scale(t, p, 1)
@@ -103,7 +102,7 @@ func TestScaleWaits(t *testing.T) {
 			waited := make(chan struct{})
 			go func() {
 				defer close(waited)
-				progress, err = p.Scale(t.Context(), model.Workers{Min: 2, Max: 2}, true)
+				progress, err = scaleAndWait(t.Context(), p, model.Workers{Min: 2, Max: 2})
 			}()
 			synctest.Wait()
 			scale(t, p, 0) // another caller changes its mind
@@ -116,7 +115,7 @@ func TestScaleWaits(t *testing.T) {
 		bubble(t, &team{load: time.Minute}, base(), func(t *testing.T, p *pool.Pool) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			_, err := p.Scale(ctx, model.Workers{Min: 1, Max: 1}, true)
+			_, err := scaleAndWait(ctx, p, model.Workers{Min: 1, Max: 1})
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			pass(time.Minute)
 			assert.True(t, p.Ready())
@@ -127,13 +126,12 @@ func TestScaleWaits(t *testing.T) {
 			waited := make(chan struct{})
 			go func() {
 				defer close(waited)
-				_, _ = p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, true) // Partial, or done: looked at elsewhere
+				_, _ = scaleAndWait(t.Context(), p, model.Workers{Min: 1, Max: 1}) // Partial, or done: looked at elsewhere
 			}()
 			synctest.Wait()
 			began := time.Now()
-			progress, err := p.Scale(t.Context(), model.Workers{Min: 3, Max: 3}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 3, Max: 3})
 			require.NoError(t, err)
-			assert.Equal(t, model.Accepted, progress)
 			assert.Equal(t, []int{9000, 9001, 9002}, ports(p))
 			assert.Zero(t, time.Since(began))
 			require.NoError(t, p.Close(t.Context()))
@@ -167,7 +165,7 @@ func TestScaleDown(t *testing.T) {
 			submit(t, p, "a")
 			submit(t, p, "b")
 			synctest.Wait()
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			assert.Equal(t, []int{9001}, tm.left())
 			assert.Empty(t, tm.gone(), "its batch is in work")
@@ -200,7 +198,7 @@ func TestScaleDown(t *testing.T) {
 			a, b := submit(t, p, "a"), newClient("b")
 			synctest.Wait()
 			require.NoError(t, p.Submit(t.Context(), b.job))
-			_, err := p.Scale(t.Context(), model.Workers{}, false)
+			_, err := p.Scale(t.Context(), model.Workers{})
 			require.NoError(t, err)
 			synctest.Wait()
 			b.failed(t, fault.Busy, 0)
@@ -242,7 +240,7 @@ func TestScaleDown(t *testing.T) {
 		})
 	})
 	for name, leave := range map[string]func(p *pool.Pool, ctx context.Context){
-		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = p.Scale(ctx, model.Workers{}, true) },
+		"scaled away": func(p *pool.Pool, ctx context.Context) { _, _ = scaleAndWait(ctx, p, model.Workers{}) },
 		"closed":      func(p *pool.Pool, ctx context.Context) { _ = p.Close(ctx) },
 	} {
 		t.Run("a batch that could not be sent is refused when the last worker is "+name, func(t *testing.T) {
@@ -274,7 +272,7 @@ func TestScaleDown(t *testing.T) {
 	t.Run("a booting worker leaves at once", func(t *testing.T) {
 		tm := &team{load: time.Hour}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			synctest.Wait()
 			began := time.Now()
@@ -285,7 +283,7 @@ func TestScaleDown(t *testing.T) {
 	t.Run("a worker between two lives leaves at once", func(t *testing.T) {
 		tm := &team{start: func(*fake, int) error { return errors.New("never") }}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
-			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+			_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 			require.NoError(t, err)
 			pass(5 * time.Second)
 			began := time.Now()
@@ -311,7 +309,7 @@ func TestScaleDown(t *testing.T) {
 		}}
 		bubble(t, tm, base(), func(t *testing.T, p *pool.Pool) {
 			scale(t, p, 1)
-			_, err := p.Scale(t.Context(), model.Workers{}, true)
+			_, err := scaleAndWait(t.Context(), p, model.Workers{})
 			assert.Equal(t, fault.CleanupTimeout, fault.KindOf(err))
 			assert.Empty(t, tm.gone())
 		}) // Close tries again

@@ -229,7 +229,7 @@ func TestSequencesOfALeavingWorker(t *testing.T) {
 		flying := send(t, p, within("leaving", "3"))
 		pass(10 * time.Second)
 		waiting, early := send(t, p, within("leaving", "4")), send(t, p, within("early", "5"))
-		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1}, false)
+		_, err := p.Scale(t.Context(), model.Workers{Min: 1, Max: 1})
 		require.NoError(t, err)
 		synctest.Wait()
 		waiting.failed(t, fault.Busy, 0)

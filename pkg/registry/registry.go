@@ -16,6 +16,7 @@ type Entry struct {
 	Archive   model.Archive
 	Settings  model.Settings
 	Pool      *pool.Pool
+	Handler   *string      // as the registration gave it; nil: the archive's
 	AtStartup bool         // loaded by load_models or --models
 	Discard   func() error // removes what the registration made on disk
 }
@@ -202,6 +203,20 @@ func (r *Registry) All() []*Entry {
 		all = append(all, vs.entries[vs.preferred])
 	}
 	return all
+}
+
+// Each calls visit for every entry, ascending by name and version, and says
+// whether it is the default of its name. Nothing changes meanwhile: visit must
+// not call the registry.
+func (r *Registry) Each(visit func(e *Entry, isDefault bool)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(r.models)) {
+		vs := r.models[name]
+		for _, e := range vs.sorted() {
+			visit(e, e.Archive.Version == vs.preferred)
+		}
+	}
 }
 
 func (v *versions) sorted() []*Entry {

@@ -202,6 +202,15 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+func TestEach(t *testing.T) {
+	r := filled(t, "10.0", "9.0")
+	_, err := r.Add(entry("a", "1.0"))
+	require.NoError(t, err)
+	var got []string
+	r.Each(func(e *registry.Entry, isDefault bool) { got = append(got, fmt.Sprint(e.Archive.ID(), " ", isDefault)) })
+	assert.Equal(t, []string{"a_1.0 true", "noop_9.0 false", "noop_10.0 true"}, got)
+}
+
 // TestConcurrent lets everybody work at once: whatever comes in between, a name
 // that is there has a default version that is there.
 func TestConcurrent(t *testing.T) {

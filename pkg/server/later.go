@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/torchserve-go/torchserve/pkg/config"
 	"github.com/torchserve-go/torchserve/pkg/logging"
 )
 
@@ -15,11 +14,10 @@ import (
 //nolint:gochecknoglobals // read-only table
 var later = []string{
 	"grpc_", "enable_grpc_ssl", "oip_raw_bytes_output", "openai_routes",
-	"disable_system_metrics", "system_metrics_cmd", "metric_time_interval", "snapshot_",
+	"disable_system_metrics", "system_metrics_cmd", "metric_time_interval",
 }
 
-// warnOfLater says which keys somebody has set in vain, and refuses to start
-// from a snapshot: without its models the server would look healthy.
+// warnOfLater says which keys somebody has set in vain.
 func (s *Server) warnOfLater(context.Context) error {
 	var idle []string
 	for _, p := range s.cfg.Effective() {
@@ -30,13 +28,6 @@ func (s *Server) warnOfLater(context.Context) error {
 	if len(idle) > 0 {
 		log := s.logs.Logger(logging.ConfigManager, logging.MainThread)
 		log.Warn().Msg("Keys without effect in this version: " + strings.Join(idle, ", "))
-	}
-	if s.cfg.Snapshots.Restoring {
-		return &config.Error{Faults: []config.Fault{{
-			Key:     "model_snapshot",
-			Message: s.cfg.Source.File + " is a snapshot, which this version cannot restore",
-			Rule:    "name another file with --ts-config, or take the key out and list the models in load_models",
-		}}}
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ func (s *Server) serveUntil(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := s.restore(ctx); err != nil {
+		return err
+	}
 	s.loadModels(ctx)
 	select {
 	case <-ctx.Done(): // told to stop before it has answered anybody
@@ -49,6 +52,7 @@ func (s *Server) serveUntil(ctx context.Context) error {
 	}
 	failed := make(chan error, len(s.doors)) // one failure per listener: nobody waits to say it
 	s.serve(failed)
+	s.journal.Open(s.service.Served)
 	s.announce("Model server started.")
 	for {
 		select {
@@ -78,6 +82,8 @@ func (s *Server) announce(line string) {
 func (s *Server) stop(ctx context.Context) error {
 	grace, cancel := context.WithTimeoutCause(ctx, s.cfg.Server.ShutdownGrace, fault.New(fault.Busy, ""))
 	defer cancel()
+	s.service.Refuse() // what is changed from now on is not in the last snapshot
+	s.journal.Close(s.service.Served)
 	var answered sync.WaitGroup
 	answered.Go(func() { s.shut(grace) })
 	err := s.service.Close(grace)

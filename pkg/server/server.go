@@ -22,6 +22,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/plugin"
 	"github.com/torchserve-go/torchserve/pkg/rest"
 	"github.com/torchserve-go/torchserve/pkg/serving"
+	"github.com/torchserve-go/torchserve/pkg/snapshot"
 )
 
 // Deps are what the command gives to the server.
@@ -63,6 +64,8 @@ type Server struct {
 	plugins []plugin.Kind
 	metrics *metrics.Recorder
 	service *serving.Service
+	journal *snapshot.Journal
+	saved   *snapshot.State // to be restored; nil: nothing
 	work    *workDir
 	home    string // of the Python package
 	doors   []*door
@@ -97,7 +100,7 @@ func New(ctx context.Context, cfg config.Config, d Deps) (*Server, error) {
 // build takes the steps of a start in the order of CLI §7.
 func (s *Server) build(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
-		s.openLogs, s.warnOfLater, s.bind, s.openKeys, s.findPlugins, s.openWorkDir, s.makeService, s.furnish, s.greet,
+		s.openLogs, s.warnOfLater, s.openSnapshots, s.bind, s.openKeys, s.findPlugins, s.openWorkDir, s.makeService, s.furnish, s.greet, s.examine,
 	} {
 		if err := step(ctx); err != nil {
 			return err

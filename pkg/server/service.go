@@ -54,8 +54,9 @@ func (s *Server) makeService(context.Context) error {
 		NewPool: func(a model.Archive, settings model.Settings) *pool.Pool {
 			return s.newPool(a, settings, places, launch)
 		},
-		Usage: s.usage(device.NewGauge(s.deps.Devices)), //nolint:contextcheck // all who ask share one answer
-		Log:   func(name string) zerolog.Logger { return s.logs.Logger(name, logging.MainThread) },
+		Journal: s.journal,
+		Usage:   s.usage(device.NewGauge(s.deps.Devices)), //nolint:contextcheck // all who ask share one answer
+		Log:     func(name string) zerolog.Logger { return s.logs.Logger(name, logging.MainThread) },
 	})
 	s.undo.push("models", s.service.Close)
 	return nil
@@ -217,6 +218,7 @@ func (s *Server) servingConfig() serving.Config {
 		Devices:         len(s.deps.Devices.All),
 		UnregisterLimit: m.Defaults.Unregister,
 		Unlimited:       s.cfg.Workers.Debug,
+		Lenient:         s.cfg.Snapshots.Lenient,
 	}
 }
 

@@ -36,6 +36,7 @@ type site struct {
 	t     *testing.T
 	dir   string
 	lines []string // of config.properties; the last one of a key counts
+	flags config.Flags
 	deps  server.Deps
 	out   *output
 }
@@ -45,7 +46,7 @@ func newSite(t *testing.T, lines ...string) *site {
 	dir, err := os.MkdirTemp("", "ts") //nolint:usetesting // t.TempDir's path may be too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	s := &site{t: t, dir: dir, out: &output{}, lines: []string{
+	s := &site{t: t, dir: dir, out: &output{}, flags: config.Flags{ModelStore: "store", NoConfigSnapshots: true}, lines: []string{
 		"inference_address=http://127.0.0.1:0", "management_address=http://localhost:0", "metrics_address=http://0.0.0.0:0",
 		"python=bin/python3", "enable_model_api=true",
 	}}
@@ -89,7 +90,7 @@ func (s *site) config() config.Config {
 	s.t.Helper()
 	s.file("config.properties", strings.Join(s.lines, "\n")+"\n")
 	cfg, err := config.Load(config.Sources{
-		Dir: s.dir, CPUs: 1, Environ: s.deps.Environ, Flags: config.Flags{ModelStore: "store", NoConfigSnapshots: true},
+		Dir: s.dir, CPUs: 1, Environ: s.deps.Environ, Flags: s.flags,
 	})
 	require.NoError(s.t, err)
 	return cfg

@@ -15,5 +15,12 @@
 // repeated (D-MGT-19). The workers of an asynchronous registration are not
 // waited for; the model stays and its workers are retried.
 //
+// # Snapshots
+//
+// Each change that a client has ordered is reported to a Journal, which saves what
+// is served, before the client is answered. Restore registers what a snapshot
+// holds. When the server stops, Refuse comes before the last snapshot: a change
+// that is confirmed is in it.
+//
 // A Service starts no goroutine of its own and is safe for concurrent use.
 package serving

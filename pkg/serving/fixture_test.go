@@ -27,6 +27,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/pool"
 	"github.com/torchserve-go/torchserve/pkg/registry"
 	"github.com/torchserve-go/torchserve/pkg/serving"
+	"github.com/torchserve-go/torchserve/pkg/snapshot"
 	"github.com/torchserve-go/torchserve/pkg/worker"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
@@ -43,6 +44,7 @@ type fixture struct {
 	store string // model store
 	work  string // directory of unpacked models
 	log   *lines
+	saved *journal
 
 	installs func(ctx context.Context, a model.Archive, s model.Settings) error // nil: nothing is to be installed
 }
@@ -59,9 +61,15 @@ func (f *fixture) Install(ctx context.Context, a model.Archive, s model.Settings
 // its models are gone, when the test ends.
 func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 	t.Helper()
-	dir := t.TempDir()
-	f := &fixture{t: t, store: filepath.Join(dir, "store"), work: filepath.Join(dir, "models"), log: &lines{}}
-	require.NoError(t, os.Mkdir(f.store, 0o700))
+	store := filepath.Join(t.TempDir(), "store")
+	require.NoError(t, os.Mkdir(store, 0o700))
+	return newFixtureAt(t, store, change)
+}
+
+// newFixtureAt makes a service with a model store that is there.
+func newFixtureAt(t *testing.T, store string, change func(*serving.Config)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: store, work: filepath.Join(t.TempDir(), "models"), log: &lines{}, saved: &journal{}}
 	cfg := serving.Config{
 		Defaults: serving.Defaults{
 			StartWorkers: 1, QueueSize: model.DefaultQueueSize, Response: model.DefaultResponse, Startup: model.DefaultStartup,
@@ -77,7 +85,7 @@ func newFixture(t *testing.T, change func(*serving.Config)) *fixture {
 		Limits:      archive.Limits{Entries: 1000, Bytes: 1 << 20, Ratio: 200},
 	})
 	f.Service = serving.New(cfg, serving.Deps{
-		Archives: archives, Dependencies: f, Registry: registry.New(), NewPool: pools(t, cfg.Devices),
+		Archives: archives, Dependencies: f, Registry: registry.New(), NewPool: pools(t, cfg.Devices), Journal: f.saved,
 		Usage: func(gpu int) string { return "usage of " + strconv.Itoa(gpu) },
 		Log:   func(name string) zerolog.Logger { return zerolog.New(f.log).With().Str("logger", name).Logger() },
 	})
@@ -297,6 +305,28 @@ func newJob(ref model.Ref, body string) (*job.Job, *job.Stream) {
 
 // noop names a version of the model of an archive that says nothing else.
 func noop(version model.Version) model.Ref { return model.Ref{Name: "noop", Version: version} }
+
+// journal keeps what was served after each change.
+type journal struct {
+	mu  sync.Mutex
+	all [][]snapshot.Version
+}
+
+// Changed takes what is served.
+func (j *journal) Changed(served func() []snapshot.Version) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.all = append(j.all, served())
+}
+
+// take returns what was served after each change since it was last called.
+func (j *journal) take() [][]snapshot.Version {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all := j.all
+	j.all = nil
+	return all
+}
 
 // lines keeps the lines of a log.
 type lines struct {

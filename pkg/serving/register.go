@@ -8,6 +8,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/registry"
+	"github.com/torchserve-go/torchserve/pkg/snapshot"
 )
 
 // Register opens an archive, has its dependencies installed, enters its model and
@@ -20,12 +21,13 @@ import (
 // archive; WorkerStart when there are no devices for a worker; Worker with the
 // status of the first failed start; Busy when the server is stopping.
 func (s *Service) Register(ctx context.Context, r model.Registration) (model.Registered, error) {
-	e, want, err := s.enter(ctx, r, false)
+	e, want, err := s.enter(ctx, admission{Registration: r})
 	if err != nil {
 		return model.Registered{}, err
 	}
 	done := model.Registered{Name: e.Archive.Name, Version: e.Archive.Version, Workers: want.Min}
 	if want.Min == 0 {
+		s.changed()
 		return done, nil
 	}
 	done.Progress, err = s.scale(context.WithoutCancel(ctx), e, model.Scaling{Workers: want, Synchronous: r.Synchronous})
@@ -42,7 +44,7 @@ func (s *Service) Register(ctx context.Context, r model.Registration) (model.Reg
 // stopping is the refusal of what a server that is going away cannot begin.
 func stopping() error { return fault.New(fault.Busy, "The server is stopping") }
 
-// rollBack removes a model whose workers failed.
+// rollBack removes a model whose workers failed. A snapshot may have it already.
 func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.UnregisterLimit)
 	defer cancel()
@@ -51,46 +53,57 @@ func (s *Service) rollBack(ctx context.Context, e *registry.Entry) error {
 		return err
 	}
 	s.discard(e)
+	s.changed()
 	return nil
 }
 
+// admission is how a model version comes into the registry.
+type admission struct {
+	model.Registration
+	starting bool              // as one of load_models
+	saved    *snapshot.Version // as one of a snapshot; else nil
+}
+
+// atStartup reports whether the model counts as loaded when the server started.
+func (a admission) atStartup() bool { return a.starting || a.saved != nil && a.saved.AtStartup }
+
 // enter does everything of a registration but the workers, and says how many of
 // them are wanted.
-func (s *Service) enter(ctx context.Context, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+func (s *Service) enter(ctx context.Context, a admission) (*registry.Entry, model.Workers, error) {
 	ctx, end, err := s.setups.begin(ctx)
 	if err != nil {
 		return nil, model.Workers{}, err
 	}
 	defer end()
 	u, err := s.archives.Open(ctx, archive.Request{
-		URL: r.URL, Name: r.Name, Handler: r.Handler, Runtime: r.Runtime,
+		URL: a.URL, Name: a.Name, Handler: a.Handler, Runtime: a.Runtime,
 		DefaultHandler: s.cfg.Handler, Envelope: s.cfg.Envelope,
-		S3SSEKMS: r.S3SSEKMS, DeriveName: atStartup,
+		S3SSEKMS: a.S3SSEKMS, DeriveName: a.starting, Stored: a.saved != nil,
 	})
 	if err != nil {
 		return nil, model.Workers{}, err
 	}
-	e, want, err := s.add(ctx, u, r, atStartup)
+	e, want, err := s.add(ctx, u, a)
 	if err != nil {
 		return nil, want, errors.Join(err, u.Remove())
 	}
 	return e, want, nil
 }
 
-func (s *Service) add(ctx context.Context, u *archive.Unpacked, r model.Registration, atStartup bool) (*registry.Entry, model.Workers, error) {
+func (s *Service) add(ctx context.Context, u *archive.Unpacked, how admission) (*registry.Entry, model.Workers, error) {
 	a := u.Archive
 	preset := s.cfg.Models[a.Name][a.Version]
-	if preset.Runtime != "" && r.Runtime == "" {
+	if preset.Runtime != "" && how.Runtime == "" {
 		a.Runtime = preset.Runtime
 	}
-	settings := s.settings(r, a.Runtime, u.Config, preset)
+	if how.saved != nil && how.saved.ParallelLevel > 0 {
+		u.Config.ParallelLevel = &how.saved.ParallelLevel
+	}
+	settings := s.settings(how.Registration, a.Runtime, u.Config, preset)
 	if err := supported(a, settings); err != nil {
 		return nil, model.Workers{}, err
 	}
-	want := s.workers(r, u.Config)
-	if atStartup {
-		want = s.startWorkers(u.Config, preset)
-	}
+	want := s.wanted(how, u.Config, preset)
 	if err := affordable(want); err != nil {
 		return nil, want, err
 	}
@@ -102,7 +115,10 @@ func (s *Service) add(ctx context.Context, u *archive.Unpacked, r model.Registra
 	if err := s.dependencies.Install(ctx, a, settings); err != nil {
 		return nil, want, err
 	}
-	e := &registry.Entry{Archive: a, Settings: settings, Pool: s.newPool(a, settings), AtStartup: atStartup, Discard: u.Remove}
+	e := &registry.Entry{
+		Archive: a, Settings: settings, Pool: s.newPool(a, settings),
+		Handler: how.Handler, AtStartup: how.atStartup(), Discard: u.Remove,
+	}
 	isDefault, err := s.registry.Add(e)
 	if err != nil {
 		return nil, want, err
@@ -129,7 +145,7 @@ func (s *Service) Load(ctx context.Context, name model.Name, location string) {
 
 // load does the work of Load; shown is the location as a failure names it.
 func (s *Service) load(ctx context.Context, name model.Name, location, shown string) {
-	e, want, err := s.enter(ctx, model.Registration{URL: location, Name: name}, true)
+	e, want, err := s.enter(ctx, admission{starting: true, Registration: model.Registration{URL: location, Name: name}})
 	if err == nil && want.Min > 0 {
 		if _, err = s.scale(ctx, e, model.Scaling{Workers: want}); err != nil {
 			err = errors.Join(err, s.rollBack(ctx, e))

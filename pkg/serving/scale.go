@@ -30,7 +30,7 @@ func (s *Service) Scale(ctx context.Context, ref model.Ref, want model.Scaling) 
 	if err != nil {
 		return progress, startFailure(ref, err)
 	}
-	return progress, nil
+	return progress, s.holds()
 }
 
 // scale changes the workers of a model, as far as there are devices for them.
@@ -39,7 +39,24 @@ func (s *Service) scale(ctx context.Context, e *registry.Entry, want model.Scali
 	if err != nil {
 		return model.Partial, err
 	}
-	return e.Pool.Scale(ctx, w, want.Synchronous)
+	c, err := e.Pool.Scale(ctx, w)
+	if err != nil {
+		return model.Partial, err
+	}
+	s.changed()
+	if !want.Synchronous {
+		return model.Accepted, nil
+	}
+	return c.Wait(ctx)
+}
+
+// holds refuses a change that was made when the server was about to stop: it may
+// have come too late for the last snapshot.
+func (s *Service) holds() error {
+	if s.stopping.Load() {
+		return stopping()
+	}
+	return nil
 }
 
 // fit cuts a wanted number of workers to the devices that they would need (SCH
@@ -91,20 +108,23 @@ func startFailure(ref model.Ref, cause error) error {
 	return f
 }
 
-// SetDefault makes the version that ref names the default of its model.
+// SetDefault makes the version that ref names the default of its model. The kinds
+// of its errors are ModelNotFound, VersionNotFound, and Busy when the server is
+// stopping.
 func (s *Service) SetDefault(_ context.Context, ref model.Ref) error {
 	if err := s.registry.SetDefault(ref.Name, ref.Version); err != nil {
 		return err
 	}
 	s.logVersions.Debug().Msgf("Setting default version to %s for model %s", ref.Version, ref.Name)
-	return nil
+	s.changed()
+	return s.holds()
 }
 
 // Unregister stops the workers of a model version and removes it. What is in
 // flight may finish within the unregister limit; queued requests are refused at
 // once (D-MGT-29). Errors: ModelNotFound, VersionNotFound, DefaultVersion;
 // CleanupTimeout when a worker did not end in time: the model then stays,
-// without workers, and the call can be repeated.
+// without workers, and the call can be repeated; Busy when the server is stopping.
 func (s *Service) Unregister(ctx context.Context, ref model.Ref) error {
 	e, err := s.registry.Removable(ref)
 	if err != nil {
@@ -120,7 +140,8 @@ func (s *Service) Unregister(ctx context.Context, ref model.Ref) error {
 	s.logVersions.Debug().Msgf("Removed model: %s version: %s", e.Archive.Name, e.Archive.Version)
 	s.discard(e)
 	s.logManager.Info().Msgf("Model %s unregistered.", e.Archive.Name)
-	return nil
+	s.changed()
+	return s.holds()
 }
 
 // discard removes what a registration made on disk; a failure is no reason to
@@ -131,14 +152,19 @@ func (s *Service) discard(e *registry.Entry) {
 	}
 }
 
-// Close stops every model: those on their way are given up, new and queued
-// requests are refused at once, those that a worker has may finish until ctx ends
-// and then get its cause, if that is a fault. Health and readiness are false from
-// now on. The models' files are the archive store's to remove. The error joins
-// those of workers that did not end.
-func (s *Service) Close(ctx context.Context) error {
+// Refuse makes the service refuse new requests and changes from now on, and give
+// up the models that are on their way. Health and readiness are false then.
+func (s *Service) Refuse() {
 	s.stopping.Store(true)
 	s.setups.halt()
+}
+
+// Close stops every model: new and queued requests are refused at once, those
+// that a worker has may finish until ctx ends and then get its cause, if that is
+// a fault. It begins with Refuse. The models' files are the archive store's to
+// remove. The error joins those of workers that did not end.
+func (s *Service) Close(ctx context.Context) error {
+	s.Refuse()
 	defer s.setups.running.Wait()
 	return s.each(func(e *registry.Entry) error {
 		s.logServer.Info().Msgf("Unregistering model %s version %s", e.Archive.Name, e.Archive.Version)

@@ -13,6 +13,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/pool"
 	"github.com/torchserve-go/torchserve/pkg/registry"
+	"github.com/torchserve-go/torchserve/pkg/snapshot"
 )
 
 // Logger names of 0.12 that a Service writes to.
@@ -32,6 +33,7 @@ type Config struct {
 	Devices         int                                     // accelerators of the server
 	Unlimited       bool                                    // workers have all the time they want (debug)
 	UnregisterLimit time.Duration                           // unregister_model_timeout
+	Lenient         bool                                    // snapshot_lenient
 }
 
 // Deps are the collaborators of a Service.
@@ -41,6 +43,8 @@ type Deps struct {
 	Registry     *registry.Registry
 	// NewPool makes the pool of a model version, without workers.
 	NewPool func(a model.Archive, s model.Settings) *pool.Pool
+	// Journal saves what is served.
+	Journal Journal
 	// Usage says how busy an accelerator is, in the words of 0.12, "" if nobody
 	// knows. It may block for seconds.
 	Usage func(gpu int) string
@@ -55,11 +59,13 @@ type Service struct {
 	dependencies Dependencies
 	registry     *registry.Registry
 	newPool      func(a model.Archive, s model.Settings) *pool.Pool
+	journal      Journal
 	usage        func(gpu int) string
 
-	logServer   zerolog.Logger
-	logManager  zerolog.Logger
-	logVersions zerolog.Logger
+	logServer    zerolog.Logger
+	logManager   zerolog.Logger
+	logVersions  zerolog.Logger
+	logSnapshots zerolog.Logger
 
 	stopping atomic.Bool
 	setups   setups
@@ -73,10 +79,12 @@ func New(cfg Config, d Deps) *Service {
 		dependencies: d.Dependencies,
 		registry:     d.Registry,
 		newPool:      d.NewPool,
+		journal:      d.Journal,
 		usage:        d.Usage,
 		logServer:    d.Log(LogServer),
 		logManager:   d.Log(LogManager),
 		logVersions:  d.Log(LogVersions),
+		logSnapshots: d.Log(snapshot.LogName),
 	}
 }
 

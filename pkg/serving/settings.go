@@ -77,6 +77,18 @@ func given[T any](target, value *T) {
 	}
 }
 
+// wanted returns how many workers a model version gets first.
+func (s *Service) wanted(how admission, c archive.ModelConfig, p Preset) model.Workers {
+	switch {
+	case how.saved != nil:
+		return how.saved.Workers
+	case how.starting:
+		return s.startWorkers(c, p)
+	default:
+		return s.workers(how.Registration, c)
+	}
+}
+
 // workers returns how many workers a registration by a client starts: the pair
 // of the archive wins over the request, archives rely on it (MGT-031).
 func (s *Service) workers(r model.Registration, c archive.ModelConfig) model.Workers {

@@ -136,6 +136,12 @@ func Shelve(archives ...Archive) Option {
 	}
 }
 
+// Beside gives the site the store and the ports of another one, whose server must
+// not run meanwhile.
+func Beside(other *Site) Option {
+	return func(s *Site) { s.Store, s.ports = other.Store, other.ports }
+}
+
 // NewSite makes a site; it goes when the test ends, with all that is left in it.
 func NewSite(t testing.TB, options ...Option) *Site {
 	t.Helper()
@@ -158,7 +164,11 @@ func NewSite(t testing.TB, options ...Option) *Site {
 	for _, o := range options {
 		o(s)
 	}
-	s.Configure()
+	if s.ports == nil {
+		s.Configure()
+	} else {
+		s.write()
+	}
 	return s
 }
 
