@@ -110,10 +110,12 @@ func TestScale(t *testing.T) {
 		"PUT /models/m":               says(202, `{"status":"Processing worker updates..."}`),
 		"GET /models/m":               inTurn(described(1, 1, "READY", "READY"), described(1, 1, "READY")),
 		"PUT /models/m/2/set-default": says(200, `{"status":"Default version\u001b updated"}`),
+		"DELETE /models/m":            says(409, `{"code":409,"type":"ConflictStatusException","message":"no:\u001b[2J\n\tm"}`),
 	})
 	assert.Equal(t, result{exitOK, "Model m 1.0; workers ready: 1\n", "Worker 9000: ready\nWorker 9001: ready\n"}, s.call(t, "scale", "m", "1"), "one has to go")
 	assert.Equal(t, result{exitOK, "Processing worker updates...\n", ""}, s.call(t, "scale", "m", "1", "--no-wait"))
 	assert.Equal(t, result{exitOK, "Default version? updated\n", ""}, s.call(t, "set-default", "m", "2"))
+	assert.Equal(t, result{exitFailed, "", "torchserve: error: no:?[2J\n\tm\n"}, s.call(t, "unregister", "m"), "texts of others do not move the cursor")
 }
 
 // shelf is a session with a server here, whose model store it is.

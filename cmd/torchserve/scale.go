@@ -49,7 +49,7 @@ func (c *caller) scaleCommand() *cobra.Command {
 // answered prints what the server said to a call that worked.
 func (c *caller) answered(text string, err error) {
 	if err == nil {
-		c.say("%s", plain([]string{text})[0])
+		c.say("%s", text)
 	}
 }
 
