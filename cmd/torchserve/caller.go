@@ -99,12 +99,12 @@ func (c *caller) connect() (*session, error) {
 
 // say prints a line of the command's result.
 func (c *caller) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.stdout, format+"\n", args...) // who closed it does not read
+	_, _ = fmt.Fprintln(c.stdout, plain(fmt.Sprintf(format, args...))) // who closed it does not read
 }
 
 // note prints a line about what goes on.
 func (c *caller) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.stderr, format+"\n", args...) // the same
+	_, _ = fmt.Fprintln(c.stderr, plain(fmt.Sprintf(format, args...))) // the same
 }
 
 // document prints v as JSON, in the server's own form.
@@ -129,11 +129,12 @@ func (c *caller) raw(text []byte) error {
 // table prints rows below their titles. An empty cell is a dash.
 func (c *caller) table(rows [][]string) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	oneLine := strings.NewReplacer("\n", "?", "\t", "?")
 	for _, row := range rows {
 		for i := range row {
-			row[i] = cmp.Or(row[i], "-")
+			row[i] = cmp.Or(oneLine.Replace(plain(row[i])), "-")
 		}
-		_, _ = fmt.Fprintln(w, strings.Join(plain(row), "\t")) // Flush has the error
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t")) // Flush has the error
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
@@ -141,18 +142,15 @@ func (c *caller) table(rows [][]string) error {
 	return nil
 }
 
-// plain takes out of texts of others what would move the cursor of a terminal.
-func plain(texts []string) []string {
-	out := make([]string, 0, len(texts))
-	for _, text := range texts {
-		out = append(out, strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return '?'
-			}
-			return r
-		}, text))
-	}
-	return out
+// plain takes out of a text what would move the cursor of a terminal, but for the
+// ends of lines: names and messages are others'.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // operands accepts the words that are named: one in brackets may be missing, and
@@ -209,15 +207,15 @@ func report(cmd *cobra.Command, err error, stderr io.Writer) int {
 		return exit.code
 	}
 	if usage, ok := errors.AsType[*usageError](err); ok {
-		_, _ = fmt.Fprintf(stderr, "%s: error: %s\nHelp: %s --help\n", cmd.CommandPath(), usage.reason, cmd.CommandPath())
+		_, _ = fmt.Fprintf(stderr, "%s: error: %s\nHelp: %s --help\n", cmd.CommandPath(), plain(usage.reason), cmd.CommandPath())
 		return exitUsage
 	}
 	if errors.Is(err, context.Canceled) { // Ctrl-C
 		return exitFailed
 	}
-	_, _ = fmt.Fprintf(stderr, "torchserve: error: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "torchserve: error: %s\n", plain(err.Error()))
 	if hinted, ok := errors.AsType[*hintedError](err); ok {
-		_, _ = fmt.Fprintln(stderr, hinted.hint)
+		_, _ = fmt.Fprintln(stderr, plain(hinted.hint))
 	}
 	return exitFailed
 }

@@ -105,6 +105,7 @@ func TestUsage(t *testing.T) {
 		"models --nonsense":                       "torchserve models: error: unknown flag: --nonsense\nHelp: torchserve models --help\n",
 		"models --address localhost":              "torchserve models: error: --address localhost: not of the form http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH\nHelp: torchserve models --help\n",
 		"models --address http://h:0":             "torchserve models: error: --address http://h:0: not of the form http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH\nHelp: torchserve models --help\n",
+		"scale m 4 --max 2 --address http://h":    "torchserve scale: error: --max 2 is less than WORKERS, 4\nHelp: torchserve scale --help\n",
 		"logs nonsense":                           "torchserve logs: error: there is no log nonsense: " + logNames + "\nHelp: torchserve logs --help\n",
 		"logs -n -1":                              "torchserve logs: error: --lines is a number of 0 and more\nHelp: torchserve logs --help\n",
 		"token API --address http://h":            "torchserve token: error: there is no key of the kind API: inference or management\nHelp: torchserve token --help\n",

@@ -114,5 +114,5 @@ func (s *session) aboutModels(ctx context.Context) string {
 	if len(models) > most {
 		names = append(names, "…")
 	}
-	return "Registered here: " + strings.Join(plain(names), ", ")
+	return "Registered here: " + strings.Join(names, ", ")
 }

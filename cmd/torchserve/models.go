@@ -167,6 +167,5 @@ func moment(t time.Time) string {
 
 // indent sets a text of others apart.
 func indent(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return "  " + strings.Join(plain(lines), "\n  ")
+	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")
 }

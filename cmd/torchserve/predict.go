@@ -84,7 +84,7 @@ func (p *prediction) run(ctx context.Context, s *session, files []string) error 
 	var failed bool
 	for _, name := range files {
 		if p.named {
-			s.say("==> %s <==", plain([]string{name})[0])
+			s.say("==> %s <==", name)
 		}
 		err := p.askFile(ctx, s, name, header)
 		switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/torchserve-go/torchserve/pkg/client"
 	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
@@ -54,14 +55,21 @@ func (r *registration) run(ctx context.Context, s *session, archive string) erro
 	if s.here() && !s.cfg.Security.ModelAPI.Enabled {
 		return hint(errModelAPI, "%s", s.aboutModelAPI())
 	}
+	if _, err := s.key(client.Management); err != nil { // before anything is copied
+		return err
+	}
 	url, undo, err := s.shelve(ctx, archive, r.force)
 	if err != nil {
 		return err
 	}
 	s.note("Registering %s …", shown(url))
 	done, err := s.api.Register(ctx, r.parameters(url))
-	if err != nil {
+	switch {
+	case refused(err):
 		undo()
+		return err
+	case err != nil: // a model without its archive would keep the server from starting again
+		s.note("The server may register it all the same: torchserve models")
 		return err
 	}
 	if done.Ref.Name == "" { // a server that does not say
@@ -76,6 +84,13 @@ func (r *registration) run(ctx context.Context, s *session, archive string) erro
 		s.say("Model %s %s is registered; workers ready: %d", d.Name, d.Version, d.Ready())
 	}
 	return err
+}
+
+// refused reports whether a call has surely changed nothing.
+func refused(err error) bool {
+	_, answered := errors.AsType[*client.AnswerError](err)
+	_, unreachable := errors.AsType[*client.UnreachableError](err)
+	return answered || unreachable || untrusted(err)
 }
 
 // mention says what a model without workers needs.

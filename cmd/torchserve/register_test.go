@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/torchserve-go/torchserve/pkg/client"
 	"github.com/torchserve-go/torchserve/pkg/config"
 )
 
@@ -108,10 +110,12 @@ func TestScale(t *testing.T) {
 		"PUT /models/m":               says(202, `{"status":"Processing worker updates..."}`),
 		"GET /models/m":               inTurn(described(1, 1, "READY", "READY"), described(1, 1, "READY")),
 		"PUT /models/m/2/set-default": says(200, `{"status":"Default version\u001b updated"}`),
+		"DELETE /models/m":            says(409, `{"code":409,"type":"ConflictStatusException","message":"no:\u001b[2J\n\tm"}`),
 	})
 	assert.Equal(t, result{exitOK, "Model m 1.0; workers ready: 1\n", "Worker 9000: ready\nWorker 9001: ready\n"}, s.call(t, "scale", "m", "1"), "one has to go")
 	assert.Equal(t, result{exitOK, "Processing worker updates...\n", ""}, s.call(t, "scale", "m", "1", "--no-wait"))
 	assert.Equal(t, result{exitOK, "Default version? updated\n", ""}, s.call(t, "set-default", "m", "2"))
+	assert.Equal(t, result{exitFailed, "", "torchserve: error: no:?[2J\n\tm\n"}, s.call(t, "unregister", "m"), "texts of others do not move the cursor")
 }
 
 // shelf is a session with a server here, whose model store it is.
@@ -236,6 +240,32 @@ func TestShelve(t *testing.T) {
 		require.Error(t, err)
 		assert.Empty(t, files(t, store))
 	})
+}
+
+// TestRegisterUndone: a copy goes only if the server has surely not registered it.
+func TestRegisterUndone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		want   string // in the store
+	}{
+		"refused":                            {says(400, `{"code":400,"type":"BadRequestException","message":"no"}`), ""},
+		"the connection breaks":              {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "archive"},
+		"the answer breaks off":              {func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Length", "9") }, "archive"},
+		"whoever asked does not wait longer": {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "archive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, notes, store := shelf(t)
+			s.cfg.Security.ModelAPI.Enabled = true
+			s.api = client.New(client.Config{Management: client.Endpoint{Base: serveRoutes(t, map[string]http.HandlerFunc{"POST /models": c.answer}).base, HTTP: &http.Client{}}})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			require.Error(t, (&registration{given: func(string) bool { return false }}).run(ctx, s, put(t, t.TempDir(), "a.mar", "archive")))
+			assert.Equal(t, c.want, files(t, store)["a.mar"])
+			assert.Equal(t, c.want != "", strings.Contains(notes.String(), "The server may register it all the same"))
+		})
+	}
 }
 
 func TestShown(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/torchserve-go/torchserve/pkg/client"
 	"github.com/torchserve-go/torchserve/pkg/model"
 )
 
@@ -22,12 +23,15 @@ func (c *caller) scaleCommand() *cobra.Command {
 		ValidArgsFunction: c.completeModel,
 	}, func(ctx context.Context, s *session, args []string) error {
 		least, err := strconv.ParseInt(args[1], 10, 32)
-		if err != nil || least < 0 {
+		switch {
+		case err != nil || least < 0:
 			return usagef("WORKERS is a number of 0 and more, not %s", args[1])
+		case most != 0 && most < int(least):
+			return usagef("--max %d is less than WORKERS, %d", most, least)
 		}
 		workers := model.Workers{Min: int(least), Max: max(most, int(least))}
 		r := ref(args[0], version)
-		done, err := s.api.Scale(ctx, r, model.Scaling{Workers: workers, Synchronous: synchronous})
+		done, err := s.scale(ctx, r, model.Scaling{Workers: workers, Synchronous: synchronous})
 		if err != nil || !done.Pending || wait.no {
 			s.answered(done.Text, err)
 			return err
@@ -46,10 +50,20 @@ func (c *caller) scaleCommand() *cobra.Command {
 	return cmd
 }
 
+// scale orders workers; only the synchronous order takes its time.
+func (s *session) scale(ctx context.Context, r model.Ref, want model.Scaling) (client.Change, error) {
+	if !want.Synchronous {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	return s.api.Scale(ctx, r, want)
+}
+
 // answered prints what the server said to a call that worked.
 func (c *caller) answered(text string, err error) {
 	if err == nil {
-		c.say("%s", plain([]string{text})[0])
+		c.say("%s", text)
 	}
 }
 

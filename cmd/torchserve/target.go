@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -33,6 +34,7 @@ type target struct {
 	management config.Address
 	metrics    config.Address
 	keyFile    string // empty: no keys
+	foreign    bool   // the server is another user's, and names the key file
 }
 
 func (t *target) here() bool { return t.pid != 0 }
@@ -62,7 +64,9 @@ func (c *caller) find() (target, error) {
 	if info, err := os.Stat(pids.path); err == nil {
 		t.since = info.ModTime()
 	}
-	t.keyFile = cmp.Or(keyFile, t.keyFile)
+	if keyFile != "" {
+		t.keyFile, t.foreign = keyFile, false
+	}
 	return t, nil
 }
 
@@ -136,7 +140,7 @@ func local(pid int) (target, error) {
 		return target{}, fmt.Errorf("configuration of the server, process %d in %s:\n%w", pid, dir, err)
 	}
 	t := target{
-		pid: pid, cfg: cfg,
+		pid: pid, cfg: cfg, foreign: processOwner(pid) != os.Geteuid(),
 		inference: cfg.Listen.Inference, management: cfg.Listen.Management, metrics: cfg.Listen.Metrics,
 	}
 	for key, a := range map[string]config.Address{"inference_address": t.inference, "management_address": t.management} {
@@ -175,7 +179,10 @@ func (t *target) keys() (map[client.Kind]client.Key, error) {
 	if t.keyFile == "" {
 		return nil, nil
 	}
-	keys, err := client.ReadKeys(t.keyFile)
+	keys, err := t.readKeys()
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	}
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return nil, hint(fmt.Errorf("read %s: %w", t.keyFile, err), "The keys belong to the user that runs the server: run this command as that user, or name another file with --key-file.")
@@ -183,4 +190,23 @@ func (t *target) keys() (map[client.Kind]client.Key, error) {
 		return nil, hint(fmt.Errorf("read %s: %w", t.keyFile, err), "Name the file with the keys with --key-file.")
 	}
 	return keys, nil
+}
+
+// readKeys reads the key file. Whoever may look into other users' files must not
+// be led to: anybody can leave a pid file in /tmp, and be the server that gets the
+// keys.
+func (t *target) readKeys() (map[client.Kind]client.Key, error) {
+	f, err := os.Open(t.keyFile)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // keys words it
+	}
+	defer f.Close() //nolint:errcheck // only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // keys words it
+	}
+	if t.foreign && fileOwner(info) != processOwner(t.pid) {
+		return nil, fmt.Errorf("it does not belong to the user of the server, process %d", t.pid)
+	}
+	return client.ReadKeys(f) //nolint:wrapcheck // keys words it
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/client"
 )
 
 func TestNamed(t *testing.T) {
@@ -104,4 +106,23 @@ func TestLocal(t *testing.T) {
 		got := place{pid: fmt.Sprint(sleep(t, own(t), "logs", "-f"))}.call(t, "models")
 		assert.Contains(t, got.stderr, "no server is running here")
 	})
+}
+
+// TestForeignKeys: the server of another user gets no keys but that user's.
+func TestForeignKeys(t *testing.T) {
+	t.Parallel()
+	s := target{pid: os.Getpid(), keyFile: put(t, t.TempDir(), "key_file.json", `{"management":{"key":"k"}}`), foreign: true}
+	got, err := s.key(client.Management)
+	require.NoError(t, err)
+	assert.Equal(t, "k", got)
+
+	if os.Geteuid() != 0 {
+		t.Skip("only root reads files of others")
+	}
+	require.NoError(t, os.Chown(s.keyFile, 12345, -1))
+	_, err = s.key(client.Management)
+	require.ErrorContains(t, err, "key_file.json: it does not belong to the user of the server")
+	s.foreign = false // it was named by whoever calls
+	_, err = s.key(client.Management)
+	require.NoError(t, err)
 }

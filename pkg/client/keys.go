@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"time"
 )
 
@@ -33,15 +31,10 @@ const maxKeyFile = 1 << 20
 // ReadKeys reads a key file: key_file.json of a server, or the file that it
 // takes its keys from, where a key may be a list. Of a list the first one counts,
 // which holds on both sides of a change. The errors quote nothing of the file.
-func ReadKeys(path string) (map[Kind]Key, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, reason(err)
-	}
-	defer f.Close() //nolint:errcheck // only read
+func ReadKeys(f io.Reader) (map[Kind]Key, error) {
 	content, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
-		return nil, reason(err)
+		return nil, err
 	}
 	var file map[Kind]struct {
 		Key     keyList   `json:"key"`
@@ -69,12 +62,4 @@ func (l *keyList) UnmarshalJSON(text []byte) error {
 	}
 	*l = make(keyList, 1)
 	return json.Unmarshal(text, &(*l)[0]) //nolint:wrapcheck // the same
-}
-
-// reason is the text of an error without the path, which the caller names.
-func reason(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
-	}
-	return err
 }

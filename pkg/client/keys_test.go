@@ -2,10 +2,10 @@ package client_test
 
 import (
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -32,7 +32,7 @@ func TestReadKeys(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := client.ReadKeys(write(t, c.text))
+			got, err := client.ReadKeys(strings.NewReader(c.text))
 			require.NoError(t, err)
 			assert.Equal(t, c.want, got)
 		})
@@ -42,19 +42,12 @@ func TestReadKeys(t *testing.T) {
 	} {
 		t.Run("refused: "+name, func(t *testing.T) {
 			t.Parallel()
-			_, err := client.ReadKeys(write(t, text))
+			_, err := client.ReadKeys(strings.NewReader(text))
 			require.EqualError(t, err, "not in the form of key_file.json")
 		})
 	}
-	_, err := client.ReadKeys(filepath.Join(t.TempDir(), "none"))
-	require.ErrorIs(t, err, fs.ErrNotExist)
-}
-
-func write(t *testing.T, text string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "key_file.json")
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	return path
+	_, err := client.ReadKeys(iotest.ErrReader(io.ErrUnexpectedEOF))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
 func TestKey(t *testing.T) {
@@ -73,7 +66,7 @@ func FuzzReadKeys(f *testing.F) {
 	f.Add(`{"inference":{"key":["a"]}}`)
 	f.Add(`{"API":{"key":null}}`)
 	f.Fuzz(func(t *testing.T, text string) {
-		keys, err := client.ReadKeys(write(t, text))
+		keys, err := client.ReadKeys(strings.NewReader(text))
 		if err != nil {
 			assert.Nil(t, keys)
 		}

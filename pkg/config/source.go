@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -77,7 +78,7 @@ var snapshotName = regexp.MustCompile(`^\d{17}-(startup|snapshot|shutdown)\.cfg$
 type saved struct {
 	path       string
 	written    time.Time // according to the name, local time
-	created    int64     // according to the content, ms since 1970
+	created    time.Time // according to the content, if it says so, else the name
 	properties []property
 }
 
@@ -102,19 +103,34 @@ func (r *reader) newestSnapshot(dir string) (saved, bool) {
 	return saved{}, false
 }
 
-// latest returns the usable file that was created last.
+// latest returns the usable file that was created last. The others are not read
+// as a whole: with a thousand models that takes its time.
 func (r *reader) latest(files []saved) (saved, bool) {
-	var best saved
-	for _, s := range files {
-		if err := s.read(); err != nil {
-			r.warn(Warning{Level: Warn, Text: "Skipping snapshot " + s.path + ": " + reason(err)})
-			continue
-		}
-		if best.path == "" || s.created > best.created {
-			best = s
-		}
+	for i := range files {
+		files[i].created = creation(files[i])
 	}
-	return best, best.path != ""
+	slices.SortStableFunc(files, func(a, b saved) int { return b.created.Compare(a.created) })
+	for _, s := range files {
+		err := s.read()
+		if err == nil {
+			return s, true
+		}
+		r.warn(Warning{Level: Warn, Text: "Skipping snapshot " + s.path + ": " + reason(err)})
+	}
+	return saved{}, false
+}
+
+// createdForm is what a snapshot says about its time, in ms since 1970.
+var createdForm = regexp.MustCompile(`"created"\\?: ?(\d{1,18})`)
+
+// creation looks for the time in the text of a snapshot.
+func creation(s saved) time.Time {
+	data, _ := os.ReadFile(s.path) // why not is said by who needs it
+	if m := createdForm.FindSubmatch(data); m != nil {
+		ms, _ := strconv.ParseInt(string(m[1]), 10, 64) // digits
+		return time.UnixMilli(ms)
+	}
+	return s.written
 }
 
 // listSnapshots returns the snapshots of a folder, unread, newest name first.
@@ -152,16 +168,10 @@ func (s *saved) read() error {
 		return err
 	}
 	i := slices.IndexFunc(s.properties, func(p property) bool { return p.key == "model_snapshot" })
-	if i < 0 {
+	var state struct{} // what is in it is pkg/snapshot's
+	if i < 0 || json.Unmarshal([]byte(s.properties[i].value), &state) != nil {
 		return errNoState
 	}
-	var state struct {
-		Created int64 `json:"created"`
-	}
-	if json.Unmarshal([]byte(s.properties[i].value), &state) != nil {
-		return errNoState
-	}
-	s.created = state.Created
 	return nil
 }
 

@@ -149,6 +149,13 @@ func TestSource(t *testing.T) {
 		s.file("logs/config/20260101003000000-startup.cfg", "model_snapshot={\"created\"\\: 3}\nwhich=b")
 		s.file("logs/config/20260101000000000-startup.cfg", "model_snapshot={\"created\"\\: 5}\nwhich=c")
 		assert.Equal(t, "b", effective(s.load(), "which"))
+		s.file("logs/config/20260101010000001-shutdown.cfg", `model_snapshot={"modelCount"\: 9`) // cut off
+		s.file("logs/config/20260101010000002-shutdown.cfg", `model_snapshot={"created"\: 4, "models"\:`)
+		c := s.load()
+		assert.Equal(t, "b", effective(c, "which"))
+		for _, name := range []string{"20260101010000001-shutdown.cfg", "20260101010000002-shutdown.cfg"} {
+			assert.Contains(t, texts(c), "Skipping snapshot "+s.path("logs/config/"+name)+": no valid model_snapshot")
+		}
 	})
 	t.Run("what an old snapshot switches is told, what flags say is not kept", func(t *testing.T) {
 		t.Parallel()

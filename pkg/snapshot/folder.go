@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -40,10 +41,15 @@ type FolderConfig struct {
 
 // Folder keeps snapshots as files with mode 0600 (D-CLI-19). It is safe for
 // concurrent use.
-type Folder struct{ cfg FolderConfig }
+type Folder struct {
+	cfg FolderConfig
+
+	mu    sync.Mutex // Protects fields below
+	known texts
+}
 
 // NewFolder returns a Folder; it touches no file.
-func NewFolder(cfg FolderConfig) *Folder { return &Folder{cfg} }
+func NewFolder(cfg FolderConfig) *Folder { return &Folder{cfg: cfg, known: texts{}} }
 
 const (
 	// unfinished is where files are written. A directory, because a file with
@@ -59,7 +65,7 @@ func (f *Folder) Parse(text string) (State, error) { return Parse(text) }
 
 // Save writes a file and removes those that are too old.
 func (f *Folder) Save(s State, properties []Property) error {
-	state, err := s.JSON()
+	state, err := f.state(s)
 	if err != nil {
 		return err
 	}
@@ -67,8 +73,7 @@ func (f *Folder) Save(s State, properties []Property) error {
 	if _, err := os.Lstat(path); err == nil {
 		return ErrExists
 	}
-	text := encode(s.Created, append(slices.Clip(properties), Property{"model_snapshot", state}))
-	if err := f.write(path, text); err != nil {
+	if err := f.write(path, encode(s.Created, properties), "model_snapshot=", state, "\n"); err != nil {
 		return err
 	}
 	if err := f.prune(); err != nil {
@@ -77,8 +82,18 @@ func (f *Folder) Save(s State, properties []Property) error {
 	return nil
 }
 
+// state returns the value of model_snapshot, as it stands in a file.
+func (f *Folder) state(s State) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.known) > 2*len(s.Versions) { // most are of versions that are no more
+		f.known = texts{}
+	}
+	return s.write(f.known, func(text string) string { return escape(text, false) })
+}
+
 // write puts a text into a new file, which is there as a whole or not at all.
-func (f *Folder) write(path, text string) error {
+func (f *Folder) write(path string, text ...string) error {
 	dir := filepath.Join(f.cfg.Dir, unfinished)
 	if err := os.MkdirAll(dir, ownerEnters); err != nil {
 		return err
@@ -97,12 +112,14 @@ func (f *Folder) write(path, text string) error {
 	return syncDir(f.cfg.Dir)
 }
 
-func fill(file *os.File, text string) error {
+func fill(file *os.File, text []string) error {
 	if err := file.Chmod(ownerOnly); err != nil { // a strict umask takes too much
 		return err
 	}
-	if _, err := file.WriteString(text); err != nil {
-		return err
+	for _, part := range text {
+		if _, err := file.WriteString(part); err != nil {
+			return err
+		}
 	}
 	return file.Sync()
 }

@@ -11,53 +11,46 @@ import (
 // Property is one line of a snapshot.
 type Property struct{ Key, Value string }
 
-// encode returns the text of a snapshot as 0.12 writes it, except that
+// encode returns the beginning of a snapshot as 0.12 writes it, except that
 // characters beyond ASCII are escaped: 0.12 reads what it writes as ISO-8859-1
 // (D-CLI-13).
 func encode(at time.Time, properties []Property) string {
 	var b strings.Builder
 	b.WriteString("#Saving snapshot\n#" + at.Format("Mon Jan 02 15:04:05 MST 2006") + "\n")
 	for _, p := range properties {
-		escape(&b, p.Key, true)
-		b.WriteByte('=')
-		escape(&b, p.Value, false)
-		b.WriteByte('\n')
+		b.WriteString(escape(p.Key, true) + "=" + escape(p.Value, false) + "\n")
 	}
 	return b.String()
 }
 
-// escape writes a key or value with the escapes of Java properties. Of a value
+// escape returns a key or value with the escapes of Java properties. Of a value
 // only the first blank needs one.
-func escape(b *strings.Builder, text string, key bool) {
+func escape(text string, key bool) string {
+	var b strings.Builder
+	text = strings.ToValidUTF8(text, string(utf8.RuneError))
+	from := 0 // of what is to be written as it is
 	for i, r := range text {
-		switch r {
-		case ' ':
-			if key || i == 0 {
-				b.WriteByte('\\')
-			}
-			b.WriteByte(' ')
-		case '\t':
-			b.WriteString(`\t`)
-		case '\n':
-			b.WriteString(`\n`)
-		case '\r':
-			b.WriteString(`\r`)
-		case '\f':
-			b.WriteString(`\f`)
-		case '\\', '=', ':', '#', '!':
+		switch {
+		case r == '\\', r == '=', r == ':', r == '#', r == '!', r == ' ' && (key || i == 0):
+			b.WriteString(text[from:i])
 			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			escapeRune(b, r)
+			from = i
+		case r < ' ' || r >= utf8.RuneSelf-1:
+			b.WriteString(text[from:i])
+			escapeRune(&b, r)
+			from = i + utf8.RuneLen(r)
 		}
 	}
+	b.WriteString(text[from:])
+	return b.String()
 }
 
-// escapeRune writes a character as it is, if it is printable ASCII, else as its
-// UTF-16 units.
+// escapeRune writes a character that is not printable ASCII: by its letter, if it
+// has one, else as its UTF-16 units.
 func escapeRune(b *strings.Builder, r rune) {
-	if ' ' <= r && r < utf8.RuneSelf-1 {
-		b.WriteRune(r)
+	if i := strings.IndexRune("\t\n\r\f", r); i >= 0 {
+		b.WriteByte('\\')
+		b.WriteByte("tnrf"[i])
 		return
 	}
 	for _, unit := range utf16.Encode([]rune{r}) {

@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 	"time"
 
@@ -65,28 +63,6 @@ type details struct {
 	Handler       *string `json:"handler,omitempty"`
 	URL           string  `json:"url,omitempty"`
 	AtStartup     bool    `json:"loadedAtStartup,omitempty"`
-}
-
-// JSON returns the state as 0.12 writes it: two blanks of indent, and no
-// character that could mean something in HTML.
-func (s State) JSON() (string, error) {
-	d := document{
-		Name: s.Name, Count: len(s.Versions), Created: s.Created.UnixMilli(),
-		Models: map[string]map[string]details{},
-	}
-	for _, v := range s.Versions {
-		if d.Models[string(v.Name)] == nil {
-			d.Models[string(v.Name)] = map[string]details{}
-		}
-		d.Models[string(v.Name)][string(v.Version)] = v.details()
-	}
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return "", err
-	}
-	// Beyond what Go escapes; both stand inside of texts only.
-	text = bytes.ReplaceAll(text, []byte("="), []byte(`\u003d`))
-	return string(bytes.ReplaceAll(text, []byte("'"), []byte(`\u0027`))), nil
 }
 
 func (v Version) details() details {
