@@ -151,12 +151,12 @@ func newProxy(t *testing.T, host string, content string) proxy {
 			return
 		}
 		out.WriteHeader(http.StatusOK)
-		near, _, err := http.NewResponseController(out).Hijack()
+		near, begun, err := http.NewResponseController(out).Hijack()
 		if !assert.NoError(t, err) {
 			return
 		}
 		var both sync.WaitGroup
-		both.Go(func() { _, _ = io.Copy(far, near); _ = far.Close() })  // the end of one side
+		both.Go(func() { _, _ = io.Copy(far, begun); _ = far.Close() }) // the end of one side
 		both.Go(func() { _, _ = io.Copy(near, far); _ = near.Close() }) // is that of the other
 		both.Wait()
 	}))
