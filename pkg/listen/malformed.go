@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// plainListener hands out connections on which malformed messages are answered
-// in the words of 0.12.
+// plainListener hands out connections on which messages are taken that 0.12
+// takes, and malformed ones are answered in its words.
 type plainListener struct{ net.Listener }
 
 // Accept waits for a client.
@@ -18,12 +18,12 @@ func (l plainListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http looks at it
 	}
-	return translated{c}, nil
+	return translated{&heads{Conn: c}}, nil
 }
 
 // translated replaces the answers that net/http writes to messages it cannot
 // read, before any handler, by that of 0.12 (INF §2.2).
-type translated struct{ net.Conn }
+type translated struct{ *heads }
 
 // Write writes b, or the answer that stands for it.
 func (t translated) Write(b []byte) (int, error) {
@@ -64,10 +64,12 @@ func refused(b []byte) bool {
 	return found && ok && bytes.IndexByte(status, '\r') < 0 && (bytes.Equal(status, body) || string(body) == refusedCoding)
 }
 
+// uncached are the headers that stand on every answer of 0.12.
+const uncached = "Pragma: no-cache\r\nCache-Control: no-cache; no-store, must-revalidate, private\r\n" +
+	"Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\n"
+
 func malformed() []byte {
 	const body = "{\n  \"code\": 400,\n  \"type\": \"BadRequestException\",\n  \"message\": \"Invalid HTTP message.\"\n}\n"
 	return fmt.Appendf(nil, "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-request-id: %s\r\n"+
-		"Pragma: no-cache\r\nCache-Control: no-cache; no-store, must-revalidate, private\r\n"+
-		"Expires: Thu, 01 Jan 1970 00:00:00 UTC\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s",
-		uuid.NewString(), len(body), body)
+		uncached+"content-length: %d\r\nconnection: close\r\n\r\n%s", uuid.NewString(), len(body), body)
 }
