@@ -81,6 +81,6 @@ func (s *sniffed) refuse(head []byte) {
 // httpsOnly is the whole answer to a client that speaks plain HTTP (CFG-030).
 func httpsOnly() []byte {
 	const body = "{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"
-	return []byte("HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: " +
+	return []byte("HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\n" + uncached + "content-length: " +
 		strconv.Itoa(len(body)) + "\r\nconnection: close\r\n\r\n" + body)
 }

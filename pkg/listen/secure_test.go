@@ -257,6 +257,12 @@ func TestProtocols(t *testing.T) {
 		assert.Equal(t, "hello over HTTP/2.0", body)
 		assert.Equal(t, "h2", state.NegotiatedProtocol)
 	})
+	t.Run("a protocol that is not known", func(t *testing.T) {
+		t.Parallel()
+		body, state := get(t, serve(t, from, nil), client(func(c *tls.Config) { c.NextProtos = []string{"spdy/3"} }), false)
+		assert.Equal(t, "hello over HTTP/1.1", body)
+		assert.Empty(t, state.NegotiatedProtocol)
+	})
 	for _, suite := range []uint16{
 		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
 		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
@@ -333,7 +339,9 @@ func TestCertificateFaults(t *testing.T) {
 	}
 }
 
-const refusal = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\ncontent-length: 71\r\nconnection: close\r\n\r\n" +
+const refusal = "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nPragma: no-cache\r\n" +
+	"Cache-Control: no-cache; no-store, must-revalidate, private\r\nExpires: Thu, 01 Jan 1970 00:00:00 UTC\r\n" +
+	"content-length: 71\r\nconnection: close\r\n\r\n" +
 	"{\n  \"status\": \"This TorchServe instance only accepts HTTPS requests\"\n}\n"
 
 // TestPlain lets clients speak plain HTTP to a TLS listener.
