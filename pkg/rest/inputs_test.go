@@ -59,6 +59,9 @@ func TestInputs(t *testing.T) {
 				param("h", "application/octet-stream", ""),
 			},
 		},
+		"a file of an empty type": {
+			"", "", mixedType, part(disposition("f")+`; filename="x"`+"\r\nContent-Type:", "1") + "--B--", []job.Parameter{param("f", "", "1")},
+		},
 		"repeated names are all sent, in order": {
 			"", "", mixedType, part(disposition("a"), "1") + part(disposition("a"), "2") + "--B--",
 			[]job.Parameter{param("a", "", "1"), param("a", "", "2")},

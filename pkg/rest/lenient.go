@@ -12,7 +12,7 @@ import (
 const maxDepth = 100
 
 // reader reads JSON the lenient way of 0.12: strings in single quotes or in
-// none, comments, = for a colon and ; for a comma.
+// none, comments, = or => for a colon and ; for a comma.
 type reader struct {
 	text string
 	at   int
@@ -26,10 +26,16 @@ var (
 	errDepth    = errors.New("nested too deeply")
 )
 
+// byteOrderMark and scriptGuard may stand before the object.
+const (
+	byteOrderMark = "\ufeff"
+	scriptGuard   = ")]}'\n"
+)
+
 // readObject returns the members of the object that is the whole of text. The
 // values are string, json.Number, bool, nil, or something that has members.
 func readObject(text []byte) (map[string]any, error) {
-	r := &reader{text: string(text)}
+	r := &reader{text: strings.TrimPrefix(strings.TrimPrefix(string(text), byteOrderMark), scriptGuard)}
 	value, err := r.value(0)
 	if err != nil {
 		return nil, err
@@ -107,10 +113,9 @@ func (r *reader) object(depth int) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if c := r.peek(); c != ':' && c != '=' {
-			return nil, errSyntax
+		if err := r.colon(); err != nil {
+			return nil, err
 		}
-		r.at++
 		if members[key], err = r.value(depth + 1); err != nil {
 			return nil, err
 		}
@@ -145,6 +150,22 @@ func (r *reader) array(depth int) (any, error) {
 	}
 	r.at++
 	return []any{}, nil // no key of ours holds one
+}
+
+// colon passes what stands between key and value.
+func (r *reader) colon() error {
+	switch r.peek() {
+	case ':':
+		r.at++
+	case '=':
+		r.at++
+		if strings.HasPrefix(r.text[r.at:], ">") {
+			r.at++
+		}
+	default:
+		return errSyntax
+	}
+	return nil
 }
 
 // separator passes a comma, or stops before the end of an object or array.
