@@ -77,6 +77,9 @@ func TestInputs(t *testing.T) {
 			"", "", "Content-Type: multipart/form-data; boundary=----=_Part/1", strings.ReplaceAll(part(disposition("a"), "1")+"--B--", "--B", "------=_Part/1"),
 			[]job.Parameter{param("a", "", "1")},
 		},
+		"names in the charset of the header": {
+			"", "", mixedType + "; charset=ISO-8859-1", part(disposition("\xe9"), "1") + "--B--", []job.Parameter{param("\u00e9", "", "1")},
+		},
 		"INF-070 no boundary":     {"", "", "Content-Type: multipart/form-data", "x", []job.Parameter{param("body", "multipart/form-data", "x")}},
 		"INF-070 multipart mixed": {"", "", "Content-Type: multipart/mixed; boundary=B", "x", []job.Parameter{param("body", "multipart/mixed", "x")}},
 		"names stay as they are":  {"", "", mixedType, part(disposition(`a:b,c=\"d\";\\`), "1") + "--B--", []job.Parameter{param(`a:b,c="d";\`, "", "1")}},
