@@ -3,8 +3,8 @@ package listen
 import (
 	"bytes"
 	"net"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // heads mends what 0.12 takes and net/http refuses: it leaves out blank lines
@@ -85,6 +85,7 @@ func (h *heads) lines() {
 		case end == 0:
 			return
 		default:
+			h.ready = slices.Grow(h.ready, len(h.line)+len(noHost))
 			h.mend(h.line[:end])
 		}
 		h.line = h.line[end:]
@@ -92,18 +93,21 @@ func (h *heads) lines() {
 	h.line = nil
 }
 
+// noHost is the Host of a request that has none.
+const noHost = "Host:\r\n"
+
 // mend makes a line of a head ready.
 func (h *heads) mend(line []byte) {
-	text := strings.TrimSuffix(strings.TrimSuffix(string(line), "\n"), "\r")
+	text := bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
 	switch {
-	case !h.head.begun && text == "":
+	case !h.head.begun && len(text) == 0:
 		return
 	case !h.head.begun:
-		h.head = head{begun: true, needs: !strings.HasSuffix(text, "HTTP/1.0"), length: -1}
-		h.asIs = strings.HasPrefix(text, "PRI ") // HTTP/2
-	case text == "":
+		h.head = head{begun: true, needs: !bytes.HasSuffix(text, []byte("HTTP/1.0")), length: -1}
+		h.asIs = bytes.HasPrefix(text, []byte("PRI ")) // HTTP/2
+	case len(text) == 0:
 		if h.head.needs && !h.head.host {
-			h.ready = append(h.ready, "Host:\r\n"...)
+			h.ready = append(h.ready, noHost...)
 		}
 		h.asIs, h.body, h.head = h.head.unsure, max(h.head.length, 0), head{}
 	default:
@@ -113,16 +117,16 @@ func (h *heads) mend(line []byte) {
 }
 
 // field takes from a header what it says about Host and body.
-func (h *heads) field(text string) {
-	name, value, _ := strings.Cut(text, ":")
-	switch strings.ToLower(name) {
-	case "host":
+func (h *heads) field(text []byte) {
+	name, value, _ := bytes.Cut(text, []byte{':'})
+	switch {
+	case bytes.EqualFold(name, []byte("Host")):
 		h.head.host = true
-	case "content-length":
-		n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 63)
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		n, err := strconv.ParseUint(string(bytes.TrimSpace(value)), 10, 63)
 		h.head.unsure = h.head.unsure || err != nil || h.head.length >= 0
 		h.head.length = int64(n)
-	case "transfer-encoding", "upgrade":
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")), bytes.EqualFold(name, []byte("Upgrade")):
 		h.head.unsure = true
 	}
 }
