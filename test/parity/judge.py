@@ -70,10 +70,12 @@ def signature(theirs: object, ours: object) -> str:
     words: List[str] = []
     for part in dict.fromkeys((*PARTS, *sorted({**theirs, **ours}))):
         a, b = theirs.get(part), ours.get(part)
-        if a == b:
+        if a == b or (part == "layout" and theirs.get("body") != ours.get("body")):
             continue
         if part == "status":
             words.append("%s→%s" % (a, b))
+        elif part == "layout":
+            words.append(part)
         elif part in PARTS:
             words.append(_part(part, a, b))
         elif isinstance(a, dict) and isinstance(b, dict):

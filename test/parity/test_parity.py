@@ -48,6 +48,13 @@ def test_signatures_of_several_answers_lists_and_metrics() -> None:
     assert judge.signature(theirs, {"body": ["ts_a{} integer", "ts_b{} float"]}) == "body(+ts_ -CPU)"
 
 
+def test_the_layout_counts_where_the_body_is_the_same() -> None:
+    theirs = {"body": {"a": 1}, "layout": '{"a": 0}'}
+    assert judge.signature(theirs, {"body": {"a": 1}, "layout": '{"a":0}'}) == "layout"
+    assert judge.signature(theirs, {"body": {"a": 2}, "layout": '{"a":0}'}) == "body(~a)"
+    assert side("A").normal(Answer(200, [], b'{"a":  12}'))["layout"] == '{"a":  0}'
+
+
 def test_the_list_is_read_and_its_faults_are_named() -> None:
     text = "# note\nX-1: why\n    200→404 | a / b | c\n    ? | d\n\nX-2: other\n    body | e…\n"
     assert judge.parse(text) == [
