@@ -9,7 +9,7 @@ import (
 
 // heads mends what 0.12 takes and net/http refuses: it leaves out blank lines
 // before a request, and gives an HTTP/1.1 request without Host an empty one
-// (compat(0.12): INF §2.1). Health checks that people wrote by hand look so.
+// (compat(0.12): INF-018). Health checks that people wrote by hand look so.
 //
 // It hands on whole lines of a head as they come, and bodies of a declared
 // length without looking at them. On a connection where it cannot be sure where

@@ -95,7 +95,7 @@ func TestHandlersAnswersStay(t *testing.T) {
 func TestLaxMessages(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ message, want string }{
-		"no host":                     {"GET / HTTP/1.1\r\n\r\n", "host [] body []"},
+		"INF-018 no host":             {"GET / HTTP/1.1\r\n\r\n", "host [] body []"},
 		"no host, and a body":         {"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "host [] body [abc]"},
 		"no host, and a body in bits": {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "host [] body [abc]"},
 		"blank lines first":           {"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "host [h] body []"},

@@ -20,17 +20,17 @@ func TestMalformed(t *testing.T) {
 	to := path("lab", "echo")
 	const invalid = "\r\n\r\n{\n  \"code\": 400,\n  \"type\": \"BadRequestException\",\n  \"message\": \"Invalid HTTP message.\"\n}\n"
 	for name, request := range map[string]string{
-		"INF-013 a request line that is none":     "nonsense\r\n\r\n",
-		"INF-013 a protocol that is none":         "GET /ping NONSENSE\r\nHost: h\r\n\r\n",
-		"INF-013 a header that is none":           "GET /ping HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
-		"INF-013 a blank before the colon":        "GET /ping HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
-		"INF-014 two lengths":                     "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-		"INF-014 a length that is none":           "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
-		"INF-014 a negative length":               "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
-		"INF-013 a chunk size that is none":       "POST " + to + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"INF-013 more headers than may be read":   "GET /ping HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
-		"INF-013 a request line without end":      "GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: h\r\n\r\n",
-		"no Host, decided otherwise than in 0.12": "GET /ping HTTP/1.1\r\n\r\n",
+		"INF-013 a request line that is none":   "nonsense\r\n\r\n",
+		"INF-013 a protocol that is none":       "GET /ping NONSENSE\r\nHost: h\r\n\r\n",
+		"INF-013 a header that is none":         "GET /ping HTTP/1.1\r\nHost: h\r\nnonsense\r\n\r\n",
+		"INF-013 a blank before the colon":      "GET /ping HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
+		"INF-014 two lengths":                   "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+		"INF-014 a length that is none":         "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n",
+		"INF-014 a negative length":             "POST " + to + " HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+		"INF-013 a chunk size that is none":     "POST " + to + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"INF-013 more headers than may be read": "GET /ping HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
+		"INF-013 a request line without end":    "GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: h\r\n\r\n",
+		"two Hosts":                             "GET /ping HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -56,6 +56,12 @@ func TestMessages(t *testing.T) {
 		assert.True(t, strings.HasPrefix(c.head(), "HTTP/1.1 200 "))
 		other := l.conversation(t, "POST "+to+" HTTP/1.1\r\nHost: h\r\nExpect: the-unexpected\r\nContent-Length: 1\r\n\r\n")
 		assert.Regexp(t, `(?is)^HTTP/1.1 417 .*\r\ncontent-length: 0\r\n`, other.head())
+	})
+	t.Run("INF-018 no Host, and blank lines before the request", func(t *testing.T) {
+		t.Parallel()
+		c := l.conversation(t, "\r\n\r\nGET /ping HTTP/1.1\r\n\r\nPOST "+to+" HTTP/1.1\r\nContent-Length: 3\r\n\r\ntwo"+
+			"GET /none HTTP/1.1\r\n\r\n")
+		assert.Regexp(t, "(?s)^HTTP/1.1 200 .*Healthy.*HTTP/1.1 200 .*\r\n\r\ntwo.* 404 ", c.rest())
 	})
 	t.Run("INF-019 pipelined requests are answered in turn", func(t *testing.T) {
 		t.Parallel()
@@ -103,8 +109,8 @@ func TestMessages(t *testing.T) {
 	})
 	t.Run("INF-122 WRK-034 an answer that is too large", func(t *testing.T) {
 		t.Parallel()
-		before := l.describe(t, "lab").Workers[0].PID
 		assert.Len(t, l.In(t).ask("big/1000", "").Body, 1000)
+		before := l.describe(t, "lab").Workers[0].PID
 		assertFailure(t, l.In(t).ask("big/1001", ""), 500, "InternalServerException",
 			"Message size exceed limit: 1001\nConsider increasing the 'max_response_size' in 'config.properties' to fix.")
 		assert.Equal(t, before, l.describe(t, "lab").Workers[0].PID)
