@@ -39,7 +39,7 @@ export TORCHSERVE_BIN := $(CURDIR)/$(BINARY)
 export TORCHSERVE_ORIGINAL := $(ORIGINAL)
 
 .PHONY: help run build test test-unit test-e2e soak test-python test-pythons environments lint lint-go lint-python fmt generate \
-	verify-generate fuzz bench conformance cover clean
+	verify-generate fuzz bench parity conformance cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +102,10 @@ fuzz: ## each fuzz test for FUZZTIME (10s)
 
 bench: build $(ORIGINAL)/ready ## measure beside TorchServe 0.12, write docs/benchmarks.md (QUICK=1: a short run)
 	@$(PYTHON) test/bench/bench.py --server $(BINARY) --original $(ORIGINAL) $(if $(QUICK),--quick)
+
+parity: build $(ORIGINAL)/ready ## compare with TorchServe 0.12, request by request (ROUND=, ONLY=: a part), see docs/parity.md
+	@$(PYTHON) -B test/parity/parity.py --server $(BINARY) --original $(ORIGINAL) $(if $(ROUND),--round "$(ROUND)") \
+		$(if $(ONLY),--only "$(ONLY)")
 
 conformance: ## which IDs of the reference a passing test carries (PREFIX=TOK: only those)
 	@test -d $(RESULTS) || $(MAKE) test

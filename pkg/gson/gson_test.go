@@ -23,6 +23,7 @@ func TestParse(t *testing.T) {
 		"plain JSON":             {`{"a":"x","b":[1,-2.50,true,false,null],"c":{}}`, m{"a": "x", "b": []any{json.Number("1"), json.Number("-2.50"), true, false, nil}, "c": m{}}},
 		"white space around":     {" \t\r\n{} \t\r\n", m{}},
 		"byte order mark":        {"\ufeff{}", m{}},
+		"guard against scripts":  {")]}'\n{}", m{}},
 		"comments":               {"/* a */ # b\n // c\r{/**/a/* d */:// e\n1}", m{"a": json.Number("1")}},
 		"single quotes":          {`{'a':'"'}`, m{"a": `"`}},
 		"words":                  {`[a.b, a-b, a"b, a'b, 01, +1, .5, 1., 0x1, NaN]`, []any{"a.b", "a-b", `a"b`, "a'b", "01", "+1", ".5", "1.", "0x1", "NaN"}},

@@ -13,6 +13,12 @@ import (
 // maxDepth is how deep arrays and objects may nest.
 const maxDepth = 255
 
+// byteOrderMark and scriptGuard may stand before the document.
+const (
+	byteOrderMark = "\ufeff"
+	scriptGuard   = ")]}'\n"
+)
+
 // Parse reads the document that is the whole of text; nothing but white space
 // may follow it. Values are those of encoding/json with UseNumber: nil, bool,
 // json.Number, string, []any and map[string]any. A word without quotes that is
@@ -20,7 +26,8 @@ const maxDepth = 255
 // Bytes that are no UTF-8 become the replacement character. The text of an
 // error is short and shows nothing of the document.
 func Parse(text []byte) (any, error) {
-	p := &parser{text: strings.TrimPrefix(strings.ToValidUTF8(string(text), "\ufffd"), "\ufeff")}
+	document := strings.TrimPrefix(strings.ToValidUTF8(string(text), "\ufffd"), byteOrderMark)
+	p := &parser{text: strings.TrimPrefix(document, scriptGuard)}
 	v, err := p.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("%w at byte %d", err, p.at)

@@ -50,12 +50,21 @@ func (c Certificates) Load() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{
+	silent := &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"h2", "http/1.1"},
 		CipherSuites: cipherSuites(),
-	}, nil
+	}
+	cfg := silent.Clone()
+	cfg.NextProtos = []string{"h2", "http/1.1"}
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		known := func(protocol string) bool { return slices.Contains(cfg.NextProtos, protocol) }
+		if len(hello.SupportedProtos) > 0 && !slices.ContainsFunc(hello.SupportedProtos, known) {
+			return silent, nil // compat(0.12): it never chose a protocol, so no client was refused for its own
+		}
+		return nil, nil
+	}
+	return cfg, nil
 }
 
 // cipherSuites are Go's choice for TLS 1.2, and the CBC suite that clients of

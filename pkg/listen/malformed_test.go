@@ -57,6 +57,7 @@ func TestMalformed(t *testing.T) {
 		"a blank before the colon":       "GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
 		"an escape that is none":         "GET /%zz HTTP/1.1\r\nHost: h\r\n\r\n",
 		"no host in the second message":  "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+		"two hosts":                      "GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n",
 		"an unknown transfer coding":     "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: rot13\r\n\r\n",
 		"a head that is too large":       "GET / HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 1<<14) + "\r\n\r\n",
 		"INF-020 with much behind it":    "garbage\r\n\r\n" + strings.Repeat("x", 1<<20),
@@ -91,4 +92,27 @@ func TestHandlersAnswersStay(t *testing.T) {
 	}), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 	assert.True(t, strings.HasSuffix(answer, "\r\n\r\n"+text), answer)
 	assert.NotContains(t, answer, "Invalid HTTP message.")
+}
+
+func TestLaxMessages(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ message, want string }{
+		"INF-018 no host":             {"GET / HTTP/1.1\r\n\r\n", "host [] body []"},
+		"no host, and a body":         {"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "host [] body [abc]"},
+		"no host, and a body in bits": {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "host [] body [abc]"},
+		"blank lines first":           {"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "host [h] body []"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			served := answering(t, "tcp", func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				assert.NoError(t, err)
+				w.Header().Set("Connection", "close")
+				_, _ = io.WriteString(w, "host ["+r.Host+"] body ["+string(body)+"]") // the client is ours
+			})
+			answer := exchange(t, served, c.message)
+			assert.True(t, strings.HasPrefix(answer, "HTTP/1.1 200 OK\r\n"), answer)
+			assert.True(t, strings.HasSuffix(answer, "\r\n\r\n"+c.want), answer)
+		})
+	}
 }

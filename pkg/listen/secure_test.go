@@ -257,6 +257,12 @@ func TestProtocols(t *testing.T) {
 		assert.Equal(t, "hello over HTTP/2.0", body)
 		assert.Equal(t, "h2", state.NegotiatedProtocol)
 	})
+	t.Run("a protocol that is not known", func(t *testing.T) {
+		t.Parallel()
+		body, state := get(t, serve(t, from, nil), client(func(c *tls.Config) { c.NextProtos = []string{"spdy/3"} }), false)
+		assert.Equal(t, "hello over HTTP/1.1", body)
+		assert.Empty(t, state.NegotiatedProtocol)
+	})
 	for _, suite := range []uint16{
 		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA,
 		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,

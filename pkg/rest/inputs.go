@@ -29,6 +29,7 @@ func bodyParameters(contentType string, body []byte) ([]job.Parameter, error) {
 		}
 		if decoded = found; found {
 			fields, err = multipart(body, boundary)
+			inCharset(fields, rest)
 		}
 	case strings.EqualFold(mime, "application/x-www-form-urlencoded"):
 		fields, err = form(body)
@@ -42,6 +43,17 @@ func bodyParameters(contentType string, body []byte) ([]job.Parameter, error) {
 		fields = []job.Parameter{{Name: bodyName, ContentType: mime, Value: body}}
 	}
 	return fields, nil
+}
+
+// inCharset reads the names of fields in the charset that the content type
+// names. Those that are neither UTF-8 nor ISO-8859-1 are not known.
+func inCharset(fields []job.Parameter, attributes string) {
+	switch charset, _ := attribute(attributes, "charset"); strings.ToLower(charset) {
+	case "iso-8859-1", "latin1":
+		for i := range fields {
+			fields[i].Name = latin1(fields[i].Name)
+		}
+	}
 }
 
 // form reads a URL-encoded body (INF §6.4).

@@ -59,6 +59,9 @@ func TestInputs(t *testing.T) {
 				param("h", "application/octet-stream", ""),
 			},
 		},
+		"a file of an empty type": {
+			"", "", mixedType, part(disposition("f")+`; filename="x"`+"\r\nContent-Type:", "1") + "--B--", []job.Parameter{param("f", "", "1")},
+		},
 		"repeated names are all sent, in order": {
 			"", "", mixedType, part(disposition("a"), "1") + part(disposition("a"), "2") + "--B--",
 			[]job.Parameter{param("a", "", "1"), param("a", "", "2")},
@@ -73,6 +76,9 @@ func TestInputs(t *testing.T) {
 		"a boundary with characters that need quotes": {
 			"", "", "Content-Type: multipart/form-data; boundary=----=_Part/1", strings.ReplaceAll(part(disposition("a"), "1")+"--B--", "--B", "------=_Part/1"),
 			[]job.Parameter{param("a", "", "1")},
+		},
+		"names in the charset of the header": {
+			"", "", mixedType + "; charset=ISO-8859-1", part(disposition("\xe9"), "1") + "--B--", []job.Parameter{param("\u00e9", "", "1")},
 		},
 		"INF-070 no boundary":     {"", "", "Content-Type: multipart/form-data", "x", []job.Parameter{param("body", "multipart/form-data", "x")}},
 		"INF-070 multipart mixed": {"", "", "Content-Type: multipart/mixed; boundary=B", "x", []job.Parameter{param("body", "multipart/mixed", "x")}},

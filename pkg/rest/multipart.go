@@ -61,9 +61,6 @@ func partFields(header partHeader, content []byte, outer string) ([]job.Paramete
 	default:
 		return nil, fault.New(fault.BadRequest, "TransferEncoding Unknown: "+header.encoding)
 	}
-	if mime == "" {
-		mime = "application/octet-stream"
-	}
 	return []job.Parameter{{Name: name, ContentType: mime, Value: content}}, nil
 }
 
@@ -124,7 +121,7 @@ type partHeader struct{ disposition, contentType, encoding string }
 
 // headerOf cuts the headers off a part.
 func headerOf(part []byte) (partHeader, []byte) {
-	var h partHeader
+	h := partHeader{contentType: "application/octet-stream"}
 	for {
 		var text []byte
 		text, part, _ = bytes.Cut(part, []byte{'\n'})

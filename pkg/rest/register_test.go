@@ -163,9 +163,11 @@ func TestRegistrationParameters(t *testing.T) {
 			}),
 		},
 		"JSON as lenient as 0.12's": {
-			json: "{'url': \"a.mar\"; model_name = n, // why\n /* so */ batch_size: 2, synchronous: false}",
+			json: "{'url': \"a.mar\"; model_name = n, // why\n /* so */ batch_size => 2, synchronous: false}",
 			want: model.Registration{URL: url, Name: "n", BatchSize: new(2)},
 		},
+		"JSON behind a byte order mark": {json: "\ufeff{\"url\":\"a.mar\"}", want: base(func(*model.Registration) {})},
+		"JSON behind a guard":           {json: ")]}'\n{\"url\":\"a.mar\"}", want: base(func(*model.Registration) {})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

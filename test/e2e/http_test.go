@@ -30,6 +30,7 @@ func TestMalformed(t *testing.T) {
 		"INF-013 a chunk size that is none":     "POST " + to + " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 		"INF-013 more headers than may be read": "GET /ping HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n",
 		"INF-013 a request line without end":    "GET /" + strings.Repeat("x", 2<<20) + " HTTP/1.1\r\nHost: h\r\n\r\n",
+		"two Hosts":                             "GET /ping HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,8 +109,8 @@ func TestMessages(t *testing.T) {
 	})
 	t.Run("INF-122 WRK-034 an answer that is too large", func(t *testing.T) {
 		t.Parallel()
-		before := l.describe(t, "lab").Workers[0].PID
 		assert.Len(t, l.In(t).ask("big/1000", "").Body, 1000)
+		before := l.describe(t, "lab").Workers[0].PID
 		assertFailure(t, l.In(t).ask("big/1001", ""), 500, "InternalServerException",
 			"Message size exceed limit: 1001\nConsider increasing the 'max_response_size' in 'config.properties' to fix.")
 		assert.Equal(t, before, l.describe(t, "lab").Workers[0].PID)
