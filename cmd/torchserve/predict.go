@@ -144,10 +144,11 @@ func (p *prediction) askFile(ctx context.Context, s *session, name string, heade
 	}
 	defer f.Close() //nolint:errcheck // only read
 	in := input{f, -1, mediaBytes}
-	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-		in.length = info.Size()
-	} else if err == nil && info.IsDir() {
+	switch info, err := f.Stat(); {
+	case err == nil && info.IsDir():
 		return fmt.Errorf("input: %s is a folder", name)
+	case err == nil && info.Mode().IsRegular() && info.Size() > 0: // files of the system have content without a size
+		in.length = info.Size()
 	}
 	if strings.EqualFold(filepath.Ext(name), ".json") {
 		in.media = mediaJSON

@@ -66,6 +66,14 @@ func TestPredict(t *testing.T) {
 			assert.Equal(t, c.want, s.call(t, append([]string{"predict"}, c.args...)...))
 		})
 	}
+	t.Run("a file of the system, which has no size", func(t *testing.T) {
+		t.Parallel()
+		content, err := os.ReadFile("/proc/version")
+		if err != nil {
+			t.Skip("there is none here")
+		}
+		assert.Equal(t, result{exitOK, "application/octet-stream  " + string(content), ""}, s.call(t, "predict", "m", "/proc/version"))
+	})
 	t.Run("an answer for a file", func(t *testing.T) {
 		t.Parallel()
 		output := filepath.Join(t.TempDir(), "out")

@@ -36,6 +36,7 @@ func (t *tail) begin(to io.Writer) error {
 	if err := t.open(); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
+	t.kept = t.keep("") // a file may begin amid an entry
 	var last []string
 	err := t.read(func(line string) error {
 		if t.lines > 0 {

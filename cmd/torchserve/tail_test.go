@@ -21,13 +21,13 @@ const (
 
 func TestTailBegins(t *testing.T) {
 	t.Parallel()
-	path := put(t, t.TempDir(), "ts_log.log", first+second+third+"half a li")
+	path := put(t, t.TempDir(), "ts_log.log", "  rolled\n"+first+second+third+"half a li")
 	for name, c := range map[string]struct {
 		lines int
 		model string
 		want  string
 	}{
-		"all":                    {10, "", first + second + third},
+		"all":                    {10, "", "  rolled\n" + first + second + third},
 		"some":                   {2, "", "  at line\n" + third},
 		"none":                   {0, "", ""},
 		"of a model":             {10, "m", second},

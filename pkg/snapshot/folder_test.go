@@ -88,6 +88,46 @@ func TestFolder(t *testing.T) {
 	})
 }
 
+// TestSaveAgain: texts of versions that are known already are those of now.
+func TestSaveAgain(t *testing.T) {
+	t.Parallel()
+	f, dir := folder(t)
+	plain := func(name model.Name, version model.Version) snapshot.Version {
+		return snapshot.Version{
+			Name: name, Version: version, Archive: "m.mar", Size: 1, Response: model.DefaultResponse, Startup: model.DefaultStartup, Runtime: model.Python,
+		}
+	}
+	byDefault, scaled, handled := plain("m", "1.0"), plain("m", "2.0"), plain("m", "2.0")
+	byDefault.Default = true
+	scaled.Workers = model.Workers{Min: 1, Max: 2}
+	handled.Handler = new("h.py:f")
+	odd := plain("n\n = '{\"}", "1.0")
+	for i, versions := range [][]snapshot.Version{
+		{},
+		{plain("m", "1.0")},
+		{byDefault, plain("m", "2.0"), odd},
+		{plain("m", "1.0"), scaled, odd},
+		{plain("m", "1.0"), handled, odd},
+		{plain("m", "2.0"), odd, plain("o", "1.0"), plain("o", "2.0"), plain("o", "10.0")},
+		{odd},
+		{},
+		{byDefault, scaled},
+	} {
+		s := snapshot.State{Name: fmt.Sprintf("2026010100000000%d-snapshot.cfg", i), Created: time.UnixMilli(1), Count: len(versions), Versions: versions}
+		require.NoError(t, f.Save(s, nil))
+		file, err := os.ReadFile(filepath.Join(dir, s.Name))
+		require.NoError(t, err)
+		got := read(t, file)["model_snapshot"]
+		want, err := s.JSON()
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		back, err := snapshot.Parse(got)
+		require.NoError(t, err)
+		assert.Equal(t, len(versions), back.Count)
+		assert.ElementsMatch(t, versions, back.Versions)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	day := func(n int, kind string) string { return fmt.Sprintf("202601%02d000000000-%s.cfg", n, kind) }

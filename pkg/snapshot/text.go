@@ -13,9 +13,9 @@ func (s State) JSON() (string, error) {
 	return s.write(texts{}, asItIs)
 }
 
-// texts are versions as they stand in a snapshot, in some form. Few change from
-// one snapshot to the next, and with a thousand models it is the making of their
-// texts that a client would wait for.
+// texts are versions as they stand in a snapshot, in the form that a function
+// gives to them. Few change from one snapshot to the next, and with a thousand
+// models it is the making of their texts that a client would wait for.
 type texts map[Version]text
 
 // text is the line that opens a name, and a version below it.
@@ -33,7 +33,7 @@ func (t texts) of(v Version, form func(string) string) (text, error) {
 	return made, err
 }
 
-// write returns the state as JSON in a form, with the texts that are known.
+// write returns the state as JSON in a form, and adds to the texts that are known.
 func (s State) write(known texts, form func(string) string) (string, error) {
 	frame, err := indented(document{
 		Name: s.Name, Count: len(s.Versions), Created: s.Created.UnixMilli(), Models: map[string]map[string]details{},
