@@ -78,7 +78,7 @@ func destination(addr netip.Addr) netip.Addr {
 	}
 	for _, e := range embedding {
 		if b := addr.As16(); e.net.Contains(addr) {
-			return netip.AddrFrom4([4]byte(b[e.at:e.at+4]))
+			return netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
 		}
 	}
 	return addr
