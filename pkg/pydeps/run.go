@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,7 +42,7 @@ func (e *startError) Unwrap() error { return e.err }
 func (p program) run(ctx context.Context, o *output) error {
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
 	tag := tagVariable + "=" + rand.Text()
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, append(p.env, tag), procgroup.Leader()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, slices.Concat(p.env, []string{tag}), procgroup.Leader()
 	cmd.Stdout, cmd.Stderr = o, o
 	cmd.Cancel = func() error {
 		procgroup.Signal(cmd.Process.Pid, syscall.SIGINT)
