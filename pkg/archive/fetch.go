@@ -31,8 +31,7 @@ func (s *Store) fetch(ctx context.Context, r Request, base string) (place, error
 	}
 	defer s.shelf.leave(base, slot)
 
-	path := filepath.Join(s.cfg.ModelStore, base)
-	have, err := s.have(path, base, r.URL)
+	have, err := s.have(base, r.URL)
 	if err != nil {
 		return place{}, err
 	}
@@ -41,7 +40,7 @@ func (s *Store) fetch(ctx context.Context, r Request, base string) (place, error
 			return place{}, downloadError(r.URL, err)
 		}
 	}
-	return place{path: path, claim: s.shelf.take(base, slot, true)}, nil
+	return place{path: s.Path(base), claim: s.shelf.take(base, slot, true)}, nil
 }
 
 // inPlace recognizes a file:// URL of something in the store (MAR §3.5).
@@ -55,8 +54,8 @@ func (s *Store) inPlace(target *url.URL) (place, bool) {
 // have returns the size of an earlier download from the same URL, or -1 if
 // there is none or it is damaged. Any other file of that name is the
 // operator's, or another URL's, and is not overwritten (MAR-051).
-func (s *Store) have(path, base, location string) (int64, error) {
-	info, err := os.Lstat(path)
+func (s *Store) have(base, location string) (int64, error) {
+	info, err := os.Lstat(s.Path(base))
 	if errors.Is(err, fs.ErrNotExist) {
 		return -1, nil
 	}
@@ -113,6 +112,9 @@ func (s *Store) transfer(ctx context.Context, r Request, target *url.URL, t *tra
 		return err
 	}
 	if err := part.Sync(); err != nil {
+		return err
+	}
+	if _, err := s.have(t.name, r.URL); err != nil { // somebody has put a file there meanwhile
 		return err
 	}
 	return s.shelf.keep(part.Name(), t.name, origin{URL: digest(r.URL), Size: n})

@@ -226,6 +226,19 @@ func TestAlreadyThere(t *testing.T) {
 		f.put(t, "noop.mar", []byte("mine"))
 		f.refused(t, archive.Request{URL: h.URL + "/noop.mar"}, 500, internalType, exists)
 	})
+	t.Run("MAR-051 nor is one that comes during the download", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		mine := []byte("mine")
+		own := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
+			f.put(t, "noop.mar", mine)
+			_, _ = w.Write(zipped(t, noop()))
+		})
+		_, err := f.Open(t.Context(), archive.Request{URL: own.URL + "/noop.mar"})
+		assert.Equal(t, exists, fault.Message(err))
+		assert.Equal(t, map[string]string{"noop.mar": string(mine)}, tree(t, f.models))
+		assert.Empty(t, f.modelDirs(t))
+	})
 	t.Run("MAR-051 nor is that of another URL", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)

@@ -20,7 +20,19 @@ import (
 //nolint:gochecknoglobals // read-only tables
 var (
 	sharedNet = netip.MustParsePrefix("100.64.0.0/10") // carrier-grade NAT, RFC 6598
-	nat64Net  = netip.MustParsePrefix("64:ff9b::/96")  // an IPv4 address in its last four bytes
+
+	// embedding are networks of IPv6 addresses that lead to IPv4 ones, which begin
+	// at this byte.
+	embedding = []struct {
+		net netip.Prefix
+		at  int
+	}{
+		{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64
+		{netip.MustParsePrefix("64:ff9b:1::/48"), 12},  // NAT64 of one's own, RFC 8215
+		{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // SIIT
+		{netip.MustParsePrefix("::/96"), 12},           // IPv4-compatible, RFC 4291
+		{netip.MustParsePrefix("2002::/16"), 2},        // 6to4
+	}
 
 	// metadata are addresses beside the link-local ones where clouds keep
 	// their credentials.
@@ -47,11 +59,7 @@ type guard struct {
 
 // address judges one address of a host.
 func (g guard) address(host string, addr netip.Addr) error {
-	addr = addr.Unmap().WithZone("")
-	if nat64Net.Contains(addr) {
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
+	addr = destination(addr)
 	if isLinkLocal(addr) && !names(g.allowed, host) {
 		return &addressError{host: host, reason: "has a link-local address"}
 	}
@@ -59,6 +67,21 @@ func (g guard) address(host string, addr netip.Addr) error {
 		return &addressError{host: host, reason: "has a loopback or private address, which strict_security refuses"}
 	}
 	return nil
+}
+
+// destination returns the IPv4 address that an IPv6 one leads to; others as they
+// are, without zone.
+func destination(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() || addr.IsLoopback() || addr.IsUnspecified() {
+		return addr
+	}
+	for _, e := range embedding {
+		if b := addr.As16(); e.net.Contains(addr) {
+			return netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
+		}
+	}
+	return addr
 }
 
 func isLinkLocal(addr netip.Addr) bool {

@@ -182,7 +182,7 @@ func (s *Store) List() ([]string, error) {
 	return names, nil
 }
 
-// Path returns where an archive of the store lies that List has named.
+// Path returns where an archive of this name lies in the store, or would.
 func (s *Store) Path(name string) string { return filepath.Join(s.cfg.ModelStore, name) }
 
 func (s *Store) listed(name string) bool {

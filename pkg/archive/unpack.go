@@ -10,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rs/zerolog"
 
@@ -266,11 +268,17 @@ func entryPath(name string) (string, error) {
 	return clean, nil
 }
 
-// shortened returns a name for the log.
+// shortened returns a name for the log, where a line break or an escape of the
+// terminal would pass for something else.
 func shortened(name string) string {
 	const most = 256
-	if len(name) <= most {
-		return name
+	if len(name) > most {
+		name = name[:most] + "…"
 	}
-	return name[:most] + "…"
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, name)
 }

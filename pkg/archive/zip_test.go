@@ -145,6 +145,16 @@ func TestRefusedZips(t *testing.T) {
 	}
 }
 
+func TestNamesCannotForgeLines(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.put(t, "x.mar", zipOf(zipEntry{name: "../a\n2026 [INFO ] \x1b[2Jb"}))
+	_, err := f.Open(t.Context(), archive.Request{URL: "x.mar", Name: "x"})
+	require.ErrorContains(t, err, "Detected Zip Slip vulnerability: ../a")
+	assert.NotContains(t, err.Error(), "\n")
+	assert.NotContains(t, err.Error(), "\x1b")
+}
+
 // overlapping returns a zip file whose only entry, named 0, is in its directory
 // n times.
 func overlapping(whole []byte, n int) []byte {

@@ -180,7 +180,11 @@ func (o *order) write(ctx context.Context, c *collector, manifest []byte) (Packe
 
 // unsaved words the failure to write an archive.
 func (o *order) unsaved(err error) error {
-	switch _, unread := errors.AsType[*readError](err); {
+	_, unread := errors.AsType[*readError](err)
+	_, refused := errors.AsType[*refusal](err)
+	switch {
+	case refused:
+		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("make %s: %w", o.target(), err)
 	case unread:

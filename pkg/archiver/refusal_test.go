@@ -221,6 +221,37 @@ func TestFailures(t *testing.T) {
 			assert.ErrorIs(t, err, context.Canceled)
 		})
 	}
+	for _, format := range []archiver.Format{archiver.Default, archiver.NoArchive} {
+		t.Run("MAR-149 somebody else makes the archive meanwhile: "+string(format), func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			m := p.model()
+			m.Format, m.Extra = format, p.path("*.nope")
+			other := p.model()
+			other.Format, other.Version = format, "other"
+			out := p.output()
+			out.Warn = func(string) { p.pack(other) }
+			_, err := m.Pack(t.Context(), out)
+			require.Error(t, err)
+			made := listing(t, p.out)
+			p.pack(other, force)
+			assert.Equal(t, listing(t, p.out), made)
+		})
+	}
+	t.Run("MAR-145 an export path that was made goes with the archive", func(t *testing.T) {
+		t.Parallel()
+		p := newPlace(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		out := p.output()
+		out.Dir = p.target("new/folder")
+		err := p.unchanged(func() error {
+			_, err := p.model().Pack(ctx, out)
+			return err
+		})
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.NoDirExists(t, p.target("new"))
+	})
 	t.Run("nothing can be written", func(t *testing.T) {
 		t.Parallel()
 		p := newPlace(t)

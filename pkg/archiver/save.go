@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -17,16 +18,17 @@ type sink interface {
 // save writes the archive beside its target, then renames it, and returns its
 // size.
 func (o *order) save(ctx context.Context, entries []entry) (size int64, err error) {
-	if err := os.MkdirAll(o.dir(), 0o777); err != nil { //nolint:gosec // the user's umask decides, as with any file of theirs
-		return 0, err
-	}
 	target := o.target()
-	made := besides(target)
+	made, dirs := besides(target), missing(o.dir())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, os.RemoveAll(made))
+			removeEmpty(dirs)
 		}
 	}()
+	if err := os.MkdirAll(o.dir(), 0o777); err != nil { //nolint:gosec // the user's umask decides, as with any file of theirs
+		return 0, err
+	}
 	if o.format == NoArchive {
 		return o.saveFolder(ctx, made, entries)
 	}
@@ -44,7 +46,31 @@ func (o *order) save(ctx context.Context, entries []entry) (size int64, err erro
 	if err := errors.Join(err, f.Close()); err != nil {
 		return 0, err
 	}
+	if !o.Force {
+		if err := o.checkTarget(); err != nil { // somebody else has made it meanwhile
+			return 0, err
+		}
+	}
 	return size, os.Rename(made, target)
+}
+
+// missing returns a directory and those above it that are not there, the deepest
+// first.
+func missing(dir string) []string {
+	var dirs []string
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return dirs
+		}
+		dirs = append(dirs, dir)
+	}
+}
+
+// removeEmpty removes the directories that nobody has put anything into.
+func removeEmpty(dirs []string) {
+	for _, dir := range dirs {
+		_ = os.Remove(dir) // fails if something is in it
+	}
 }
 
 // sink returns the one for the format of the archive.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -301,13 +302,18 @@ func TestEnd(t *testing.T) {
 		require.NoError(t, err)
 		end(nil)
 		assert.ErrorIs(t, <-ended, context.Canceled)
-		assert.Eventually(t, func() bool {
-			text, err := os.ReadFile("/proc/" + strconv.Itoa(child) + "/stat")
-			if err != nil {
-				return errors.Is(syscall.Kill(child, 0), syscall.ESRCH)
-			}
-			return strings.Contains(string(text), ") Z ")
-		}, time.Minute, time.Millisecond)
+		assertEnded(t, child)
+	})
+	t.Run("what it leaves behind is killed, in whatever session", func(t *testing.T) {
+		t.Parallel()
+		if runtime.GOOS != "linux" {
+			t.Skip("the environment of processes cannot be read here")
+		}
+		s := newSite(t, "leave\n", nil)
+		require.NoError(t, s.install())
+		child, err := strconv.Atoi(s.awaitWaiting())
+		require.NoError(t, err)
+		assertEnded(t, child)
 	})
 	t.Run("and when it takes too long", func(t *testing.T) {
 		t.Parallel()
@@ -317,4 +323,16 @@ func TestEnd(t *testing.T) {
 		assert.Equal(t, "Custom pip package installation failed for model m", fault.Message(err))
 		assert.Contains(t, fault.Details(err), "ended after 1ms: the time is over (install_py_dep_timeout_sec)")
 	})
+}
+
+// assertEnded waits for the end of a process that is nobody's child here.
+func assertEnded(t *testing.T, pid int) {
+	t.Helper()
+	assert.Eventually(t, func() bool {
+		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil {
+			return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
+		}
+		return strings.Contains(string(text), ") Z ")
+	}, time.Minute, time.Millisecond)
 }

@@ -88,6 +88,13 @@ func act(words []string) (status int) {
 		<-interrupted
 		_, _ = fmt.Fprintln(os.Stdout, "cleaned up")
 		return 2
+	case "leave": // a child in a session of its own behind
+		child := exec.Command("sleep", "600")
+		child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if err := child.Start(); err != nil {
+			return 3
+		}
+		_ = os.WriteFile("waits", []byte(strconv.Itoa(child.Process.Pid)), 0o600)
 	case "stay": // with a child that has the pipe, whatever comes
 		signal.Ignore(os.Interrupt)
 		child := exec.Command("sleep", "600")

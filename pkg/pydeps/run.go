@@ -3,10 +3,12 @@ package pydeps
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +28,10 @@ type program struct {
 // it has ended, because a process that it left behind may hold the pipe.
 const endGrace = 5 * time.Second
 
+// tagVariable is the variable by which the processes below a program are known: a
+// build may start some that leave its group.
+const tagVariable = "TORCHSERVE_SETUP_OF"
+
 // startError is why a program could not be started.
 type startError struct{ err error }
 
@@ -35,7 +41,8 @@ func (e *startError) Unwrap() error { return e.err }
 // run runs the program to its end, or to that of ctx, with all that it has started.
 func (p program) run(ctx context.Context, o *output) error {
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, p.env, procgroup.Leader()
+	tag := tagVariable + "=" + rand.Text()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = p.dir, slices.Concat(p.env, []string{tag}), procgroup.Leader()
 	cmd.Stdout, cmd.Stderr = o, o
 	cmd.Cancel = func() error {
 		procgroup.Signal(cmd.Process.Pid, syscall.SIGINT)
@@ -47,6 +54,7 @@ func (p program) run(ctx context.Context, o *output) error {
 	}
 	err := cmd.Wait()
 	procgroup.Signal(cmd.Process.Pid, syscall.SIGKILL)
+	procgroup.KillTagged(tag)
 	o.end()
 	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		return fmt.Errorf("%s: %w", p.args[0], err)

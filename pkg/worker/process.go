@@ -130,7 +130,7 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	// group can belong to somebody else. What a launcher starts has its own groups.
 	procgroup.Signal(p.cmd.Process.Pid, syscall.SIGKILL)
 	if p.tag != "" {
-		killTagged(p.tag)
+		procgroup.KillTagged(p.tag)
 	}
 	close(p.exited)
 	deadline := time.Now().Add(drainTime)

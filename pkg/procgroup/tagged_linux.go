@@ -1,4 +1,4 @@
-package worker
+package procgroup
 
 import (
 	"bytes"
@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// sweeps bounds how often killTagged looks.
+// sweeps bounds how often KillTagged looks.
 const sweeps = 10
 
-// killTagged kills every process of this user whose environment had this setting
-// when it started. It looks again until it finds no new one: they may be starting
-// others.
-func killTagged(setting string) {
+// KillTagged kills every process of this user whose environment had this setting,
+// NAME=value, when it started, whatever group it is in. It looks again until it finds
+// no new one: they may be starting others.
+func KillTagged(setting string) {
 	killed := map[int]bool{}
 	for range sweeps {
 		before := len(killed)
