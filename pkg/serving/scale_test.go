@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
 	"github.com/torchserve-go/torchserve/pkg/serving"
+	"github.com/torchserve-go/torchserve/pkg/worker"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
 
@@ -182,7 +184,7 @@ func TestUnregister(t *testing.T) {
 		f.registered(model.Registration{URL: "noop", Workers: new(1), Synchronous: true})
 		_, working := f.submit(noop(""), "working")
 		gate.Await(t)
-		_, queued := f.submit(noop(""), "queued")
+		_, queued := f.submit(noop(""), strings.Repeat("q", worker.MaxAhead)) // too much to be sent ahead
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- f.Unregister(ctx, noop("")) }()
@@ -273,7 +275,7 @@ func TestClose(t *testing.T) {
 		f.registered(model.Registration{URL: "noop", Workers: new(1), Synchronous: true})
 		_, working := f.submit(noop(""), "working")
 		gate.Await(t)
-		_, queued := f.submit(noop(""), "queued")
+		_, queued := f.submit(noop(""), strings.Repeat("q", worker.MaxAhead)) // too much to be sent ahead
 		ended := make(chan error, 1)
 		go func() { ended <- f.Close(t.Context()) }()
 		f.fails(workertest.Failure(t, queued), fault.Busy, "")
