@@ -84,7 +84,7 @@ def read(folder: pathlib.Path) -> List[Result]:
 
 def carried(name: str, prefixes: Set[str]) -> List[str]:
     """Return what looks like IDs in a test's name; D-TOK-6 names a deviation, which is none."""
-    pattern = r"(?<![A-Za-z0-9])(?<!\bD[-_])(%s)[-_]([0-9]+)(?![A-Za-z0-9])" % "|".join(sorted(prefixes))
+    pattern = r"(?<![A-Za-z0-9])(?<!(?<![A-Za-z0-9])D[-_])(%s)[-_]([0-9]+)(?![A-Za-z0-9])" % "|".join(sorted(prefixes))
     return ["-".join(found) for found in re.findall(pattern, name)]
 
 

@@ -64,6 +64,7 @@ def test_junit_outcomes() -> None:
         ("TestKeys/AAA-12_too_short", ["AAA-12"]),
         ("TestKeys/AAA-0021_too_long", ["AAA-0021"]),
         ("TestKeys/D-AAA-002_names_a_deviation", []),
+        ("TestKeys/AAA-001_D-AAA-002_names_both", ["AAA-001"]),
         ("TestKeys/SHAAA-002", []),
         ("TestKeys/AAA-D8", []),
         ("TestKeys/CCC-002", []),
