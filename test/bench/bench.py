@@ -23,6 +23,7 @@ import tempfile
 import time
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
+import beside
 import servers
 import tools
 from servers import Server
@@ -223,7 +224,7 @@ def main(argv: Sequence[str]) -> int:
 
     try:
         wrk = tools.wrk()
-        upstream = tools.torchserve(options.original)
+        upstream = beside.torchserve(options.original)
         contenders = [Server(OURS, options.server.resolve(), 18080), Server(THEIRS, upstream, 18180)]
         python = upstream.parent / "python"
         workers = {OURS: WORKER, THEIRS: tools.original_worker(options.original)}
@@ -237,7 +238,7 @@ def main(argv: Sequence[str]) -> int:
                 measure_bare(options.seconds, python, results[BARE])
                 measure_workers(workers, max(1, options.seconds // 2), python, results)
             contenders.reverse()
-    except (servers.Error, tools.Missing) as error:
+    except (servers.Error, beside.Missing) as error:
         print("bench: %s" % error, file=sys.stderr)
         return 1
 

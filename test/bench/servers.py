@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import pathlib
-import signal
 import subprocess
 import time
 import zipfile
-from typing import Dict, Iterator, List, NamedTuple
+from typing import Iterator, List, NamedTuple
+
+import beside
 
 START_LIMIT = 120.0  # seconds
-STOP_LIMIT = 30.0  # seconds
 
 HANDLERS = {
     "noop": "def handle(data, context):\n    return ['OK'] * len(data) if data else None\n",
@@ -108,7 +107,7 @@ def running(server: Server, store: pathlib.Path, folder: pathlib.Path, python: p
     process = subprocess.Popen(
         _command(server, store, folder),
         cwd=folder,
-        env=_environment(folder, python),
+        env=beside.variables(folder, python),
         stdin=subprocess.DEVNULL,
         stdout=(folder / "out.log").open("wb"),
         stderr=subprocess.STDOUT,
@@ -125,7 +124,7 @@ def running(server: Server, store: pathlib.Path, folder: pathlib.Path, python: p
             times.append(time.monotonic() - began)
         yield Running("http://127.0.0.1:%d" % server.port, _frontend(process.pid), times[0], times[1])
     finally:
-        _stop(process)
+        beside.stop(process)
 
 
 def memory(process_id: int) -> float:
@@ -153,14 +152,6 @@ def _command(server: Server, store: pathlib.Path, folder: pathlib.Path) -> List[
     return [str(server.binary), *options, "--model-store", str(store), "--models", *models]
 
 
-def _environment(folder: pathlib.Path, python: pathlib.Path) -> Dict[str, str]:
-    """Return an environment that keeps a server's files in its folder and gives all the same Python."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TS_", "PYTHON", "JAVA_TOOL"))}
-    temporary = folder / "tmp"
-    temporary.mkdir()
-    return {**kept, "PATH": "%s:%s" % (python.parent, kept["PATH"]), "TMPDIR": str(temporary), "TEMP": str(temporary)}
-
-
 def _answers(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=START_LIMIT)
     try:
@@ -184,16 +175,3 @@ def _frontend(process_id: int) -> int:
             if command == "java" and int(fields.split()[1]) == process_id:
                 return int(child)
     return process_id
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server's whole session, first politely, and wait for the last of its processes."""
-    deadline = time.monotonic() + STOP_LIMIT
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            process.poll()  # reaps
-            os.killpg(process.pid, 0)  # raises once all are gone
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from typing import List, NamedTuple
 
-JAVA = 17
+import beside
 
 # Prints what wrk measured as one line of JSON; times are in microseconds.
 SCRIPT = """\
@@ -29,10 +28,6 @@ done = function(summary, latency, requests)
     e.connect + e.read + e.write + e.status + e.timeout))
 end
 """
-
-
-class Missing(Exception):
-    """Something cannot be set up here; the text says what to do."""
 
 
 class Load(NamedTuple):
@@ -50,22 +45,6 @@ def cache() -> pathlib.Path:
     return pathlib.Path(home, "torchserve-go")
 
 
-def torchserve(environment: pathlib.Path) -> pathlib.Path:
-    """Return the command of TorchServe 0.12 in a Python environment.
-
-    Raises:
-        Missing: there is no Java for it.
-    """
-    try:
-        version = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=True).stderr
-    except (OSError, subprocess.CalledProcessError):
-        version = ""
-    found = re.search(r'version "([0-9]+)', version)
-    if not found or int(found.group(1)) < JAVA:
-        raise Missing("TorchServe 0.12 needs Java %d on PATH (Debian: openjdk-17-jre-headless)" % JAVA)
-    return environment / "bin" / "torchserve"
-
-
 def original_worker(environment: pathlib.Path) -> pathlib.Path:
     """Return the script of the Python worker of TorchServe 0.12 in a Python environment."""
     return next(environment.glob("lib/python3*/site-packages/ts/model_service_worker.py"))
@@ -75,7 +54,7 @@ def wrk() -> List[str]:
     """Return the command line that starts wrk, unpacking Debian's package if it is not installed.
 
     Raises:
-        Missing: there is none to be had.
+        beside.Missing: there is none to be had.
     """
     installed = os.environ.get("BENCH_WRK") or shutil.which("wrk")
     if installed:
@@ -88,7 +67,7 @@ def wrk() -> List[str]:
             for package in folder.glob("*.deb"):
                 subprocess.run(["dpkg", "-x", package.name, "."], cwd=folder, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise Missing("install wrk (Debian: apt-get update && apt-get install wrk): %s" % error) from error
+            raise beside.Missing("install wrk (Debian: apt-get update && apt-get install wrk): %s" % error) from error
         (folder / "ready").touch()
     libraries = next(folder.glob("usr/lib/*/libluajit-5.1.so.2")).parent
     return ["env", "LD_LIBRARY_PATH=%s" % libraries, str(folder / "usr" / "bin" / "wrk")]

@@ -25,6 +25,7 @@ import time
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import answering
+import beside
 import envelopes
 import forms
 import guarded
@@ -97,7 +98,7 @@ def _tool(name: str, sides: Sequence[Side], only: str) -> Iterator[Pair]:
 
 def compare(options: argparse.Namespace, progress: Callable[[str], None]) -> List[Pair]:
     """Play all rounds, or the one that is asked for."""
-    upstream = servers.torchserve(options.original)
+    upstream = beside.torchserve(options.original)
     python = upstream.with_name("python")
     contenders = (
         servers.Server("TorchServe 0.12", upstream, python),
@@ -134,7 +135,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         known = judge.parse(KNOWN.read_text(encoding="utf-8"))
         pairs = judge.numbered(compare(options, lambda line: print(line, flush=True)))
-    except (servers.Error, judge.Malformed) as error:
+    except (servers.Error, beside.Missing, judge.Malformed) as error:
         print("parity: %s" % error, file=sys.stderr)
         return 1
     if options.report:

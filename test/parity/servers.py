@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import pathlib
-import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
+import beside
+
 START_LIMIT = 120.0  # seconds
-STOP_LIMIT = 30.0  # seconds
-JAVA = 17
 
 APIS = ("inference", "management", "metrics")
 PASSWORD = "changeit"
@@ -41,7 +38,7 @@ Address = Tuple[str, int]
 
 
 class Error(Exception):
-    """A server did not do its part, or something is missing here; the text says which and what."""
+    """A server did not do its part; the text says which and what."""
 
 
 class Server(NamedTuple):
@@ -68,22 +65,6 @@ class Running(NamedTuple):
     keys: Dict[str, str]  # of inference, management and token; empty without tokens
     key_file: pathlib.Path
     tls: bool
-
-
-def torchserve(environment: pathlib.Path) -> pathlib.Path:
-    """Return the command of TorchServe 0.12 in a Python environment.
-
-    Raises:
-        Error: there is no Java for it.
-    """
-    try:
-        version = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=True).stderr
-    except (OSError, subprocess.CalledProcessError):
-        version = ""
-    found = re.search(r'version "([0-9]+)', version)
-    if not found or int(found.group(1)) < JAVA:
-        raise Error("TorchServe 0.12 needs Java %d on PATH (Debian: openjdk-17-jre-headless)" % JAVA)
-    return environment / "bin" / "torchserve"
 
 
 def write_keystore(path: pathlib.Path) -> None:
@@ -116,7 +97,7 @@ def running(server: Server, store: pathlib.Path, folder: pathlib.Path, setting: 
     process = subprocess.Popen(
         [str(server.binary), *options],
         cwd=folder,
-        env=_environment(folder, server.python),
+        env={**beside.variables(folder, server.python), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=(folder / "out.log").open("wb"),
         stderr=subprocess.STDOUT,
@@ -131,7 +112,7 @@ def running(server: Server, store: pathlib.Path, folder: pathlib.Path, setting: 
             time.sleep(0.05)
         yield started._replace(keys=keys(started.key_file) if setting.tokens else {})
     finally:
-        _stop(process)
+        beside.stop(process)
 
 
 def _configuration(setting: Setting, ports: List[int], store: pathlib.Path) -> str:
@@ -144,20 +125,6 @@ def _configuration(setting: Setting, ports: List[int], store: pathlib.Path) -> s
     if setting.tls:
         text += KEYSTORE.format(path=store.with_name("keystore.p12"), password=PASSWORD)
     return text + setting.more
-
-
-def _environment(folder: pathlib.Path, python: pathlib.Path) -> Dict[str, str]:
-    """Return an environment that keeps a server's files in its folder."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("TS_", "PYTHON", "JAVA_TOOL"))}
-    temporary = folder / "tmp"
-    temporary.mkdir()
-    return {
-        **kept,
-        "PATH": "%s:%s" % (python.parent, kept["PATH"]),
-        "TMPDIR": str(temporary),
-        "TEMP": str(temporary),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
 
 
 def _free_ports(count: int) -> List[int]:
@@ -183,16 +150,3 @@ def keys(path: pathlib.Path) -> Dict[str, str]:
     names = {"inference": "inference", "management": "management", "API": "token"}
     content = json.loads(path.read_text())
     return {name: content[key]["key"] for key, name in names.items()}
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server's whole session, first politely, and wait for the last of its processes."""
-    deadline = time.monotonic() + STOP_LIMIT
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            process.poll()  # reaps
-            os.killpg(process.pid, 0)  # raises once all are gone
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
