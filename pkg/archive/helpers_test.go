@@ -250,3 +250,15 @@ func (b *logBuffer) lines(t testing.TB, level string) []string {
 	}
 	return messages
 }
+
+// assertHostile requires that an archive cannot be unpacked, and writes nothing
+// where it must not; details is what the client is told of the limit.
+func assertHostile(t *testing.T, file string, content []byte, details string) {
+	t.Helper()
+	f := newFixture(t, nil)
+	f.put(t, file, content)
+	assert.Equal(t, details, f.refused(t, archive.Request{URL: file, Name: "x"}, 500, internalType, "Failed to save model: "+file))
+	for path := range tree(t, filepath.Dir(f.models)) {
+		assert.NotContains(t, path, "evil")
+	}
+}

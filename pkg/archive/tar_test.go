@@ -230,12 +230,7 @@ func TestRefusedTars(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, nil)
-			f.put(t, "x.tgz", c.content)
-			assert.Equal(t, c.details, f.refused(t, archive.Request{URL: "x.tgz", Name: "x"}, 500, internalType, "Failed to save model: x.tgz"))
-			for path := range tree(t, filepath.Dir(f.models)) {
-				assert.NotContains(t, path, "evil")
-			}
+			assertHostile(t, "x.tgz", c.content, c.details)
 		})
 	}
 }

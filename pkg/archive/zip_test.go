@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -135,12 +134,7 @@ func TestRefusedZips(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, nil)
-			f.put(t, "x.mar", c.content)
-			assert.Equal(t, c.details, f.refused(t, archive.Request{URL: "x.mar", Name: "x"}, 500, internalType, "Failed to save model: x.mar"))
-			for path := range tree(t, filepath.Dir(f.models)) {
-				assert.NotContains(t, path, "evil")
-			}
+			assertHostile(t, "x.mar", c.content, c.details)
 		})
 	}
 }
