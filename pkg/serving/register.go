@@ -15,8 +15,8 @@ import (
 // starts workers. A synchronous call with workers blocks until they serve.
 // Cancelling ctx ends the opening of the archive and the installation; what comes
 // after them goes on, so that a failure of the workers is undone even when nobody
-// waits any more. On an error nothing of the
-// registration is left, apart from CleanupTimeout. Kinds: BadRequest,
+// waits any more. On an error nothing of the registration is left, apart from
+// CleanupTimeout. Kinds: BadRequest,
 // ModelNotFound, Download, InvalidModel, ModelSetup, Conflict, Internal from the
 // archive; WorkerStart when there are no devices for a worker; Worker with the
 // status of the first failed start; Busy when the server is stopping.
