@@ -84,7 +84,7 @@ func act(words []string) (status int) {
 	case "wait": // for an interrupt
 		interrupted := make(chan os.Signal, 1)
 		signal.Notify(interrupted, os.Interrupt)
-		_ = os.WriteFile("waits", nil, 0o600)
+		waits("")
 		<-interrupted
 		_, _ = fmt.Fprintln(os.Stdout, "cleaned up")
 		return 2
@@ -94,7 +94,7 @@ func act(words []string) (status int) {
 		if err := child.Start(); err != nil {
 			return 3
 		}
-		_ = os.WriteFile("waits", []byte(strconv.Itoa(child.Process.Pid)), 0o600)
+		waits(strconv.Itoa(child.Process.Pid))
 	case "stay": // with a child that has the pipe, whatever comes
 		signal.Ignore(os.Interrupt)
 		child := exec.Command("sleep", "600")
@@ -102,10 +102,17 @@ func act(words []string) (status int) {
 		if err := child.Start(); err != nil {
 			return 3
 		}
-		_ = os.WriteFile("waits", []byte(strconv.Itoa(child.Process.Pid)), 0o600)
+		waits(strconv.Itoa(child.Process.Pid))
 		never := make(chan os.Signal, 1)
 		signal.Notify(never, syscall.SIGUSR1)
 		<-never
 	}
 	return status
+}
+
+// waits tells the test that it may go on, and what it wants to know: at once, so
+// that nobody reads half of it.
+func waits(text string) {
+	_ = os.WriteFile("waits.new", []byte(text), 0o600) // without it the test waits in vain
+	_ = os.Rename("waits.new", "waits")
 }
