@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -50,32 +51,42 @@ func (c catalog) Loaded(name model.Name) (bool, error) {
 	return c.loaded, nil
 }
 
-// models records what is asked of it.
+// models records what is asked of it last. Sub-tests may share one; a test reads
+// the fields when its calls have returned.
 type models struct {
+	outcome model.Registered
+	err     error
+
+	mu         sync.Mutex // Protects the writing of fields below
 	registered *model.Registration
 	scaled     *model.Scaling
 	ref        model.Ref
-	outcome    model.Registered
-	err        error
+}
+
+// record has write to itself.
+func (m *models) record(write func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	write()
 }
 
 func (m *models) Register(_ context.Context, r model.Registration) (model.Registered, error) {
-	m.registered = &r
+	m.record(func() { m.registered = &r })
 	return m.outcome, m.err
 }
 
 func (m *models) Scale(_ context.Context, ref model.Ref, s model.Scaling) (model.Progress, error) {
-	m.ref, m.scaled = ref, &s
+	m.record(func() { m.ref, m.scaled = ref, &s })
 	return m.outcome.Progress, m.err
 }
 
 func (m *models) Unregister(_ context.Context, ref model.Ref) error {
-	m.ref = ref
+	m.record(func() { m.ref = ref })
 	return m.err
 }
 
 func (m *models) SetDefault(_ context.Context, ref model.Ref) error {
-	m.ref = ref
+	m.record(func() { m.ref = ref })
 	return m.err
 }
 
