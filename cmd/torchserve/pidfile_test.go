@@ -111,7 +111,10 @@ func TestPIDFileRead(t *testing.T) {
 		theirs := filepath.Join(dir, filepath.Base(own(t)))
 		program, err := os.ReadFile(own(t))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(theirs, program, 0o755))
+		syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+		err = os.WriteFile(theirs, program, 0o755)
+		syscall.ForkLock.RUnlock()
+		require.NoError(t, err)
 		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 		cmd := exec.Command(theirs, "--foreground")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

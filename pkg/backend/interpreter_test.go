@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +20,8 @@ func program(t *testing.T, body string) (path, runs string) {
 	dir := t.TempDir()
 	path, runs = filepath.Join(dir, "python"), filepath.Join(dir, "runs")
 	script := "#!/bin/sh\necho run >> " + runs + "\n" + body + "\n"
+	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+	defer syscall.ForkLock.RUnlock()
 	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return path, runs
 }

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -72,6 +73,8 @@ func (s *site) mkdir(name string) string {
 func (s *site) file(name, text string) {
 	s.t.Helper()
 	s.mkdir(filepath.Dir(name))
+	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+	defer syscall.ForkLock.RUnlock()
 	require.NoError(s.t, os.WriteFile(s.path(name), []byte(text), 0o600))
 }
 

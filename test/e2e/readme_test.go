@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -74,7 +75,10 @@ func TestREADME(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	stub := filepath.Join(t.TempDir(), "torchserve")
-	require.NoError(t, os.WriteFile(stub, []byte("#!/bin/sh\necho \"SERVER $*\"\n"), 0o700))
+	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
+	err := os.WriteFile(stub, []byte("#!/bin/sh\necho \"SERVER $*\"\n"), 0o700)
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", "run"), stub)
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", printed)
