@@ -32,6 +32,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 OURS, THEIRS, BARE = "torchserve-go", "TorchServe 0.12", "bare socket"
 WORKER = ROOT / "pkg" / "backend" / "ts" / "model_service_worker.py"
 WARM_UP = 3  # seconds before each workload
+ATTEMPTS = 3  # at a workload, as a rate with failed requests in it means nothing
 
 
 class Workload(NamedTuple):
@@ -85,15 +86,19 @@ def measure(server: Server, seconds: int, wrk: List[str], python: pathlib.Path, 
 
 
 def apply(workload: Workload, base: str, seconds: int, wrk: List[str], samples: Samples) -> None:
-    """Run one workload after a warm-up.
+    """Run one workload after a warm-up, and say so and run it again if a request failed.
 
     Raises:
-        servers.Error: a request was not answered with success; such a rate means nothing.
+        servers.Error: requests failed in every attempt.
     """
-    for duration in (min(WARM_UP, seconds), seconds):
-        load = tools.load(wrk, base + workload.path, workload.connections, duration, workload.body)
-        if load.errors:
-            raise servers.Error("%s: %d errors at %s" % (workload.name, load.errors, base + workload.path))
+    for _ in range(ATTEMPTS):
+        for duration in (min(WARM_UP, seconds), seconds):
+            load = tools.load(wrk, base + workload.path, workload.connections, duration, workload.body)
+        if not load.errors:
+            break
+        print("%s: %d requests failed at %s" % (workload.name, load.errors, base + workload.path), file=sys.stderr)
+    else:
+        raise servers.Error("%s: requests failed %d times at %s" % (workload.name, ATTEMPTS, base + workload.path))
     for unit, value in ((RATE, load.rate), (P50, load.p50), (P99, load.p99)):
         samples[workload.name, unit].append(value)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import http.client
 import pathlib
 import socket
 import stat
 import sys
 import textwrap
-from typing import Dict
+from typing import Dict, List
 
 import bench
 import pytest
@@ -88,6 +89,40 @@ def test_the_line_of_the_wrk_script_is_read() -> None:
     line = '{"requests": 5000, "microseconds": 2000000, "p50": 400, "p99": 2500, "errors": 1}'
     output = "Running 2s test\n  Thread Stats\n\n%s\n" % line
     assert tools.parsed(output) == tools.Load(rate=2500.0, p50=0.4, p99=2.5, errors=1)
+
+
+# Stands for wrk. Its calls are counted in a file: one in two is a warm-up, and a request fails in the first rounds.
+CLIENT = """\
+import json, pathlib, sys
+
+calls = pathlib.Path(sys.argv[1])
+calls.write_text(calls.read_text() + "x" if calls.exists() else "x")
+failed = int(len(calls.read_text()) < 2 * int(sys.argv[2]))
+print(json.dumps({"requests": 10, "microseconds": 1000000, "p50": 1, "p99": 1, "errors": failed}))
+"""
+
+
+def client(folder: pathlib.Path, good: int) -> List[str]:
+    script = folder / "wrk.py"
+    script.write_text(CLIENT)
+    return [sys.executable, str(script), str(folder / "calls"), str(good)]
+
+
+def test_a_workload_with_failed_requests_is_run_again(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload = bench.WORKLOADS[0]
+    samples: bench.Samples = collections.defaultdict(list)
+    bench.apply(workload, "http://h", 1, client(tmp_path, good=3), samples)
+    assert samples[workload.name, bench.RATE] == [10.0]
+    assert capsys.readouterr().err.count("1 requests failed at http://h/predictions/noop") == 2
+
+
+def test_a_workload_that_fails_each_time_ends_the_measuring(tmp_path: pathlib.Path) -> None:
+    samples: bench.Samples = collections.defaultdict(list)
+    with pytest.raises(servers.Error, match="requests failed 3 times"):
+        bench.apply(bench.WORKLOADS[0], "http://h", 1, client(tmp_path, good=4), samples)
+    assert not samples
 
 
 def test_better_means_more_requests_and_less_time() -> None:
