@@ -60,8 +60,9 @@ type given struct {
 // Normalize rewrites a command line into one that every flag parser reads in
 // the same way: unambiguous prefixes become whole names, values are joined by
 // "=", an option with several values is repeated, and of an option given twice
-// only the last one is kept. With help in it nothing else is left. All its
-// errors are of type *Error.
+// only the last one is kept. With help in it nothing else is left. The result is
+// never nil, which cobra takes for the arguments of the process. All its errors
+// are of type *Error.
 func (g Grammar) Normalize(args []string) ([]string, error) {
 	var all []given
 	var unknown []string
@@ -122,7 +123,7 @@ func (g Grammar) complete(all []given) error {
 }
 
 func rejoin(all []given) []string {
-	var out []string
+	out := []string{}
 	for _, g := range all {
 		if g.option.Takes == None {
 			out = append(out, "--"+g.option.name())

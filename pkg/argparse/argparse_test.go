@@ -35,6 +35,12 @@ func words(line string) []string {
 
 func TestNormalize(t *testing.T) {
 	t.Parallel()
+	t.Run("nothing stays nothing", func(t *testing.T) {
+		t.Parallel()
+		got, err := argparse.Grammar{}.Normalize(nil)
+		require.NoError(t, err)
+		assert.Equal(t, []string{}, got)
+	})
 	for name, c := range map[string]struct{ line, want string }{
 		"names and values":                       {"--model-name m -v 1", "--model-name=m --version=1"},
 		"a value behind a short name":            {"--model-name m -v1", "--model-name=m --version=1"},
