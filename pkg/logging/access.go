@@ -29,7 +29,7 @@ type AccessLog struct {
 
 // Access returns the access log with the thread text that the console shows.
 func (l *Logs) Access(thread string) *AccessLog {
-	return &AccessLog{logs: l, thread: thread, silent: l.levels.of(AccessName) > zerolog.InfoLevel}
+	return &AccessLog{logs: l, thread: visible(thread), silent: l.levels.of(AccessName) > zerolog.InfoLevel}
 }
 
 // Log logs an answered request. It never blocks.
@@ -88,20 +88,7 @@ func appendIPv6(dst []byte, addr netip.Addr) []byte {
 	}
 	if zone := addr.Zone(); zone != "" {
 		dst = append(dst, '%')
-		dst = append(dst, zone...)
+		dst = appendVisible(dst, zone)
 	}
 	return append(dst, ']')
-}
-
-// appendVisible appends s with control characters as \xNN.
-func appendVisible(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b == 0x7F {
-			dst = append(dst, '\\', 'x', hex[b>>4], hex[b&0xF])
-		} else {
-			dst = append(dst, b)
-		}
-	}
-	return dst
 }

@@ -95,28 +95,27 @@ func appendObject(dst []byte, e *entry) []byte {
 			continue
 		case zerolog.ErrorFieldName:
 			dst = append(dst, `,"error.message":`...)
-			dst = appendRedacted(dst, m.value)
+			dst = appendEscaped(dst, appendRedacted(nil, m.value), appendUnicode)
 			continue
 		}
 		dst = append(dst, ',', '"')
-		dst = append(dst, m.key...)
+		dst = appendEscaped(dst, m.key, appendUnicode)
 		dst = append(dst, '"', ':')
-		dst = append(dst, m.value...)
+		dst = appendEscaped(dst, m.value, appendUnicode) // those that zerolog leaves as they are
 	}
 	return append(dst, '}', '\n')
 }
 
 // appendQuoted appends text as a JSON string; malformed UTF-8 is replaced.
 func appendQuoted(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for len(text) > 0 {
 		r, width := utf8.DecodeRune(text)
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
-		case r < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xF])
+		case control(r):
+			dst = appendUnicode(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

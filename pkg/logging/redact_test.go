@@ -60,7 +60,7 @@ func TestFailureText(t *testing.T) {
 			var b bytes.Buffer
 			logger := zerolog.New(&b)
 			logger.Warn().Err(errors.New(c.text)).Msg("m")
-			assert.Equal(t, "m\n"+c.want+"\n", string(appendBody(nil, b.Bytes())))
+			assert.Equal(t, "m\n"+c.want+"\n", string(appendBody(nil, b.Bytes(), 0)))
 			var object map[string]any
 			line := appendObject(nil, &entry{members: b.Bytes()})
 			require.NoError(t, json.Unmarshal(line, &object), "%s", line)
