@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // member is one key and value of a JSON object, as written: the key without its
@@ -107,12 +109,12 @@ func appendFields(dst, p []byte) []byte {
 			continue
 		}
 		dst = append(dst, ' ')
-		dst = appendVisible(dst, m.key)
+		dst = visible.Append(dst, m.key)
 		dst = append(dst, '=')
 		if plain(m.value) {
 			dst = appendText(dst, m.value, 0)
 		} else {
-			dst = appendVisible(dst, m.value)
+			dst = visible.Append(dst, m.value)
 		}
 	}
 	return dst

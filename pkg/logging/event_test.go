@@ -10,6 +10,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // FuzzEvent logs any text as message, error and field, and expects encoding/json
@@ -27,14 +29,14 @@ func FuzzEvent(f *testing.F) {
 		assert.Equal(t, event.Message+"\n", string(appendBody(nil, out.Bytes(), keptLines|keptOthers)))
 		shown := appendBody(nil, out.Bytes(), 0)
 		if !strings.HasPrefix(text, "\n") {
-			assert.Equal(t, strings.ReplaceAll(visible(event.Message), `\x09`, "\t")+"\n", string(shown))
+			assert.Equal(t, strings.ReplaceAll(visible.String(event.Message), `\x09`, "\t")+"\n", string(shown))
 		}
 
 		out.Reset()
 		log.Info().Err(errors.New(text)).Str("key", text).Msg(text)
 		shown = appendBody(nil, out.Bytes(), 0)
 		assert.NotContains(t, strings.Map(func(r rune) rune {
-			if r == '\t' || r == '\n' || !control(r) {
+			if r == '\t' || r == '\n' || !visible.Control(r) {
 				return -1
 			}
 			return '!'
@@ -45,7 +47,7 @@ func FuzzEvent(f *testing.F) {
 		log.Info().Str(key, text).Any("x", map[string]string{key: text}).Msg("m")
 		line := appendObject(nil, &entry{thread: text, logger: key, members: out.Bytes()})
 		assert.True(t, json.Valid(line), "%s", line)
-		assert.Equal(t, string(line), visible(string(line[:len(line)-1]))+"\n")
+		assert.Equal(t, string(line), visible.String(string(line[:len(line)-1]))+"\n")
 		line = appendObject(nil, &entry{body: []byte(text)})
 		assert.True(t, json.Valid(line), "%s", line)
 	})

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // layout is how an entry looks in one destination.
@@ -95,13 +97,13 @@ func appendObject(dst []byte, e *entry) []byte {
 			continue
 		case zerolog.ErrorFieldName:
 			dst = append(dst, `,"error.message":`...)
-			dst = appendEscaped(dst, appendRedacted(nil, m.value), appendUnicode)
+			dst = visible.AppendWith(dst, appendRedacted(nil, m.value), visible.AppendJSON)
 			continue
 		}
 		dst = append(dst, ',', '"')
-		dst = appendEscaped(dst, m.key, appendUnicode)
+		dst = visible.AppendWith(dst, m.key, visible.AppendJSON)
 		dst = append(dst, '"', ':')
-		dst = appendEscaped(dst, m.value, appendUnicode) // those that zerolog leaves as they are
+		dst = visible.AppendWith(dst, m.value, visible.AppendJSON) // those that zerolog leaves as they are
 	}
 	return append(dst, '}', '\n')
 }
@@ -114,8 +116,8 @@ func appendQuoted(dst, text []byte) []byte {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
-		case control(r):
-			dst = appendUnicode(dst, r)
+		case visible.Control(r):
+			dst = visible.AppendJSON(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

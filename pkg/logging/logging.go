@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // Config says what is logged and where to.
@@ -140,7 +142,7 @@ func (l *Logs) adopt(o *output) *output {
 // block; those that come after the end of Run are not written.
 func (l *Logs) Logger(name, thread string) zerolog.Logger {
 	own, verbatim := l.own[name]
-	w := &writer{logs: l, own: own, verbatim: verbatim, name: name, thread: visible(thread)}
+	w := &writer{logs: l, own: own, verbatim: verbatim, name: name, thread: visible.String(thread)}
 	return zerolog.New(w).Level(l.levels.of(name))
 }
 

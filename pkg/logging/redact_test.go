@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 func TestTarget(t *testing.T) {
@@ -105,7 +107,7 @@ func FuzzTarget(f *testing.F) {
 		shown := string(appendTarget(nil, target))
 		assert.NotContains(t, shown, "\n")
 		if !strings.Contains(target, "?") {
-			assert.Equal(t, string(appendVisible(nil, target)), shown)
+			assert.Equal(t, string(visible.Append(nil, target)), shown)
 		}
 		const mark = "k3y" // so that the secret is not part of the rest by chance
 		hidden := url.QueryEscape(mark + secret + mark)
