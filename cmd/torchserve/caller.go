@@ -27,6 +27,7 @@ type caller struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	pids           func() pidFile // where servers of this environment leave their number
+	silence        time.Duration  // after which a call that lasts says that it does; 0: never
 
 	to destination
 }

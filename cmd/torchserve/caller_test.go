@@ -26,9 +26,10 @@ type result struct {
 
 // place is where a command is called: its environment, input, and pid file.
 type place struct {
-	env   map[string]string
-	stdin string
-	pid   string // content of the pid file; empty: there is none
+	env     map[string]string
+	stdin   string
+	pid     string // content of the pid file; empty: there is none
+	silence time.Duration
 }
 
 // call runs a command line in a process of its own making.
@@ -45,6 +46,7 @@ func (p place) call(t *testing.T, args ...string) result {
 	addCommands(root, &caller{
 		stdin: strings.NewReader(p.stdin), stdout: &stdout, stderr: &stderr,
 		getenv: func(name string) string { return p.env[name] }, pids: func() pidFile { return pids },
+		silence: p.silence,
 	})
 	code := call(root, args, &stderr)
 	return result{code, stdout.String(), strings.ReplaceAll(stderr.String(), pids.path, "PIDFILE")}

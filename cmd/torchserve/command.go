@@ -65,7 +65,7 @@ func newCommand(stdout, stderr io.Writer, code *int) *cobra.Command {
 	in.define(cmd)
 	addCommands(cmd, &caller{
 		stdin: os.Stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv,
-		pids: func() pidFile { return newPidFile(os.Getenv) },
+		pids: func() pidFile { return newPidFile(os.Getenv) }, silence: silence,
 	})
 	return cmd
 }

@@ -33,6 +33,7 @@ type prediction struct {
 	explain, hasText      bool
 	ref                   model.Ref
 	named                 bool // answers stand below the names of their files
+	answer                lasting
 }
 
 func (c *caller) predictCommand() *cobra.Command {
@@ -44,7 +45,7 @@ func (c *caller) predictCommand() *cobra.Command {
 			"The handler gets the bytes as they are, and of files named .json and texts that are a JSON object or list what\n" +
 			"they say (Content-Type: application/json); --header 'Content-Type: ...' changes that. Without a file or text,\n" +
 			"standard input is sent.",
-		Example: "  torchserve predict digits digit-3.png\n" +
+		Example: "  torchserve predict digits digit-3.png --timeout 10s\n" +
 			"  torchserve predict echo -d '{\"a\": 1}'\n" +
 			"  torchserve predict resize photo.jpg --header 'Content-Type: image/jpeg' -o small.jpg",
 		Args:              operands("MODEL", "[FILE]..."),
@@ -60,6 +61,7 @@ func (c *caller) predictCommand() *cobra.Command {
 	f.StringArrayVar(&p.headers, "header", nil, "`'Name: value'` of a header to send; may be repeated")
 	f.BoolVar(&p.explain, "explain", false, "ask for an explanation in the place of a prediction")
 	f.StringVarP(&p.output, "output", "o", "", "`file` to write the answer to")
+	p.answer.define(cmd)
 	return cmd
 }
 
@@ -156,19 +158,27 @@ func (p *prediction) askFile(ctx context.Context, s *session, name string, heade
 	return p.ask(ctx, s, in, header)
 }
 
-// ask sends one body and passes the answer on.
+// ask sends one body and prints or saves the answer.
 func (p *prediction) ask(ctx context.Context, s *session, in input, header http.Header) error {
 	header = header.Clone()
 	if header.Get("Content-Type") == "" {
 		header.Set("Content-Type", in.media)
 	}
-	answer, err := s.api.Predict(ctx, client.Prediction{
-		Ref: p.ref, Explain: p.explain, Header: header, Body: in.Reader, Length: in.length,
+	return p.answer.run(ctx, s, s.inference, func(ctx context.Context, answered func()) error {
+		answer, err := s.api.Predict(ctx, client.Prediction{
+			Ref: p.ref, Explain: p.explain, Header: header, Body: in.Reader, Length: in.length,
+		})
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close() //nolint:errcheck // only read
+		answered()
+		return p.pass(s, answer)
 	})
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close() //nolint:errcheck // only read
+}
+
+// pass passes an answer on, as it comes.
+func (p *prediction) pass(s *session, answer *client.Answer) error {
 	if p.output != "" {
 		return save(p.output, answer.Body)
 	}

@@ -19,11 +19,12 @@ type registration struct {
 	responseTimeout, startupTimeout int
 	s3SSEKMS, synchronous, force    bool
 	wait                            waiting
+	answer                          lasting
 	given                           func(option string) bool
 }
 
 func (c *caller) registerCommand() *cobra.Command {
-	var r registration
+	r := registration{answer: lasting{changes: true}}
 	cmd := c.command(&cobra.Command{
 		Use:   "register ARCHIVE",
 		Short: "Register a model from an archive: a file, a name in the model store, or a URL",
@@ -47,6 +48,7 @@ func (c *caller) registerCommand() *cobra.Command {
 	f.BoolVar(&r.synchronous, "synchronous", false, "let the server wait, and take the model back if a worker does not start")
 	f.BoolVar(&r.force, "force", false, "replace another file of the same name in the model store")
 	r.wait.define(cmd)
+	r.answer.define(cmd)
 	r.given = f.Changed
 	return cmd
 }
@@ -63,13 +65,15 @@ func (r *registration) run(ctx context.Context, s *session, archive string) erro
 		return err
 	}
 	s.note("Registering %s …", shown(url))
-	done, err := s.api.Register(ctx, r.parameters(url))
-	switch {
-	case refused(err):
-		undo()
+	var done client.Change
+	err = r.answer.change(ctx, s, func(ctx context.Context) (err error) {
+		done, err = s.api.Register(ctx, r.parameters(url))
 		return err
-	case err != nil: // a model without its archive would keep the server from starting again
-		s.note("The server may register it all the same: torchserve models")
+	})
+	if refused(err) { // else the archive stays: a model without it would keep the server from starting again
+		undo()
+	}
+	if err != nil {
 		return err
 	}
 	if done.Ref.Name == "" { // a server that does not say
@@ -90,7 +94,8 @@ func (r *registration) run(ctx context.Context, s *session, archive string) erro
 func refused(err error) bool {
 	_, answered := errors.AsType[*client.AnswerError](err)
 	_, unreachable := errors.AsType[*client.UnreachableError](err)
-	return answered || unreachable || untrusted(err)
+	_, unsent := errors.AsType[*usageError](err)
+	return answered || unreachable || unsent || untrusted(err)
 }
 
 // mention says what a model without workers needs.

@@ -263,7 +263,7 @@ func TestRegisterUndone(t *testing.T) {
 			defer cancel()
 			require.Error(t, (&registration{given: func(string) bool { return false }}).run(ctx, s, put(t, t.TempDir(), "a.mar", "archive")))
 			assert.Equal(t, c.want, files(t, store)["a.mar"])
-			assert.Equal(t, c.want != "", strings.Contains(notes.String(), "The server may register it all the same"))
+			assert.Equal(t, c.want != "", strings.Contains(notes.String(), "The server may do it all the same"))
 		})
 	}
 }

@@ -15,6 +15,7 @@ func (c *caller) scaleCommand() *cobra.Command {
 	var most int
 	var synchronous bool
 	var wait waiting
+	answer := lasting{changes: true}
 	cmd := c.command(&cobra.Command{
 		Use:               "scale MODEL WORKERS",
 		Short:             "Change the number of a model's workers",
@@ -31,7 +32,11 @@ func (c *caller) scaleCommand() *cobra.Command {
 		}
 		workers := model.Workers{Min: int(least), Max: max(most, int(least))}
 		r := ref(args[0], version)
-		done, err := s.scale(ctx, r, model.Scaling{Workers: workers, Synchronous: synchronous})
+		var done client.Change
+		err = answer.change(ctx, s, func(ctx context.Context) (err error) {
+			done, err = s.scale(ctx, r, model.Scaling{Workers: workers, Synchronous: synchronous})
+			return err
+		})
 		if err != nil || !done.Pending || wait.no {
 			s.answered(done.Text, err)
 			return err
@@ -47,6 +52,7 @@ func (c *caller) scaleCommand() *cobra.Command {
 	f.IntVar(&most, "max", 0, "at most so many workers, for models that scale automatically (max_worker; default: WORKERS)")
 	f.BoolVar(&synchronous, "synchronous", false, "let the server wait, and answer when the workers are there")
 	wait.define(cmd)
+	answer.define(cmd)
 	return cmd
 }
 
@@ -85,17 +91,21 @@ func (c *caller) setDefaultCommand() *cobra.Command {
 
 func (c *caller) unregisterCommand() *cobra.Command {
 	var version string
+	answer := lasting{changes: true}
 	cmd := c.command(&cobra.Command{
 		Use:               "unregister MODEL",
 		Short:             "Remove a model; its archive stays",
-		Example:           "  torchserve unregister digits\n  torchserve unregister digits --version 1.0",
+		Example:           "  torchserve unregister digits\n  torchserve unregister digits --version 1.0 --timeout 30s",
 		Args:              operands("MODEL"),
 		ValidArgsFunction: c.completeModel,
 	}, func(ctx context.Context, s *session, args []string) error {
-		text, err := s.api.Unregister(ctx, ref(args[0], version))
-		s.answered(text, err)
-		return err
+		return answer.change(ctx, s, func(ctx context.Context) error {
+			text, err := s.api.Unregister(ctx, ref(args[0], version))
+			s.answered(text, err)
+			return err
+		})
 	})
 	cmd.Flags().StringVar(&version, "version", "", "`version`; default: the one that clients get")
+	answer.define(cmd)
 	return cmd
 }

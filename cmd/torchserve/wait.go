@@ -68,6 +68,8 @@ func (w *waiting) late(ctx context.Context, ref model.Ref) error {
 }
 
 func describeOne(ctx context.Context, s *session, ref model.Ref) (client.Description, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	d, err := s.api.Describe(ctx, ref, false)
 	switch {
 	case err != nil:

@@ -26,7 +26,7 @@ func TestCPULauncher(t *testing.T) {
 		path, runs := program(t, `echo "$@" > `+words)
 		c := &backend.CPULauncher{Args: []string{"--node_id", "0"}}
 		for range 3 {
-			require.NoError(t, c.Check(t.Context(), path))
+			require.NoError(t, c.Check(t.Context(), path, "", nil))
 		}
 		assert.Equal(t, 1, count(t, runs))
 		text, err := os.ReadFile(words)
@@ -38,16 +38,32 @@ func TestCPULauncher(t *testing.T) {
 		path, runs := program(t, "echo Traceback; echo \"ModuleNotFoundError: No module named 'torch'\" >&2; exit 1")
 		c := &backend.CPULauncher{}
 		for range 2 {
-			assert.EqualError(t, c.Check(t.Context(), path), "start hostname with torch.backends.xeon.run_cpu of "+path+
+			assert.EqualError(t, c.Check(t.Context(), path, "", nil), "start hostname with torch.backends.xeon.run_cpu of "+path+
 				": exit status 1: ModuleNotFoundError: No module named 'torch'")
 		}
 		assert.Equal(t, 2, count(t, runs))
+	})
+	t.Run("CFG-043 in the directory and the environment of the worker, once for each", func(t *testing.T) {
+		t.Parallel()
+		path, runs := program(t, `test "$MODEL" != without -a -z "$HOME"`)
+		dir := t.TempDir()
+		c := &backend.CPULauncher{}
+		for range 2 {
+			for _, env := range [][]string{{"MODEL=one"}, {"MODEL=two"}} {
+				require.NoError(t, c.Check(t.Context(), path, dir, env))
+			}
+		}
+		assert.Equal(t, 2, count(t, runs))
+		require.NoError(t, c.Check(t.Context(), path, "/", []string{"MODEL=one"}))
+		assert.Equal(t, 3, count(t, runs), "there it may import something else")
+		require.Error(t, c.Check(t.Context(), path, dir, []string{"MODEL=without"}))
+		require.Error(t, c.Check(t.Context(), path, dir+"/none", []string{"MODEL=one"}))
 	})
 	t.Run("who waits can give up", func(t *testing.T) {
 		t.Parallel()
 		path, _ := program(t, "sleep 600")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		assert.ErrorIs(t, (&backend.CPULauncher{}).Check(ctx, path), context.Canceled)
+		assert.ErrorIs(t, (&backend.CPULauncher{}).Check(ctx, path, "", nil), context.Canceled)
 	})
 }

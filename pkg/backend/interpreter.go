@@ -29,6 +29,8 @@ const question = "import sys; print('%d %d %s' % (sys.version_info[0], sys.versi
 // Interpreters finds out, once for each, what the Python interpreters are that
 // workers shall run on. The zero value is ready; it is safe for concurrent use.
 type Interpreters struct {
+	Environ []string // what they are asked in; nil: the environment of this process
+
 	mu    sync.Mutex // Protects fields below
 	known map[string]func() (string, error)
 }
@@ -41,7 +43,7 @@ func (i *Interpreters) Resolve(name string) (string, error) {
 	i.mu.Lock()
 	ask, ok := i.known[name]
 	if !ok {
-		ask = sync.OnceValues(func() (string, error) { return resolve(name) })
+		ask = sync.OnceValues(func() (string, error) { return i.resolve(name) })
 		if i.known == nil {
 			i.known = map[string]func() (string, error){}
 		}
@@ -51,10 +53,12 @@ func (i *Interpreters) Resolve(name string) (string, error) {
 	return ask()
 }
 
-func resolve(name string) (string, error) {
+func (i *Interpreters) resolve(name string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit) // shared by all who wait
 	defer cancel()
-	out, err := exec.CommandContext(ctx, name, "-I", "-c", question).Output()
+	cmd := exec.CommandContext(ctx, name, "-I", "-c", question)
+	cmd.Env = i.Environ
+	out, err := cmd.Output()
 	if err != nil {
 		return "", unusable(name, fmt.Errorf("it does not run: %w", err))
 	}

@@ -36,6 +36,14 @@ func TestInterpreters(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "/opt/python/bin/python3.11", got)
 	})
+	t.Run("CFG-043 it is asked in the environment of workers", func(t *testing.T) {
+		t.Parallel()
+		path, _ := program(t, `test -z "$HOME" && echo 3 11 /opt/$WHICH/python`)
+		i := backend.Interpreters{Environ: []string{"WHICH=this"}}
+		got, err := i.Resolve(path)
+		require.NoError(t, err)
+		assert.Equal(t, "/opt/this/python", got)
+	})
 	t.Run("it is asked once, however many wait", func(t *testing.T) {
 		t.Parallel()
 		path, runs := program(t, "echo 3 8 /usr/bin/python3")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // AccessLine is one answered request. Every field is text of the request as it
@@ -29,7 +31,7 @@ type AccessLog struct {
 
 // Access returns the access log with the thread text that the console shows.
 func (l *Logs) Access(thread string) *AccessLog {
-	return &AccessLog{logs: l, thread: thread, silent: l.levels.of(AccessName) > zerolog.InfoLevel}
+	return &AccessLog{logs: l, thread: visible.String(thread), silent: l.levels.of(AccessName) > zerolog.InfoLevel}
 }
 
 // Log logs an answered request. It never blocks.
@@ -49,11 +51,11 @@ func (a *AccessLog) Log(line AccessLine) {
 func (a AccessLine) append(dst []byte) []byte {
 	dst = appendRemote(dst, a.Remote)
 	dst = append(dst, ` "`...)
-	dst = appendVisible(dst, a.Method)
+	dst = visible.Append(dst, a.Method)
 	dst = append(dst, ' ')
 	dst = appendTarget(dst, a.URI)
 	dst = append(dst, ' ')
-	dst = appendVisible(dst, a.Protocol)
+	dst = visible.Append(dst, a.Protocol)
 	dst = append(dst, `" `...)
 	dst = strconv.AppendInt(dst, int64(a.Status), 10)
 	dst = append(dst, ' ')
@@ -88,20 +90,7 @@ func appendIPv6(dst []byte, addr netip.Addr) []byte {
 	}
 	if zone := addr.Zone(); zone != "" {
 		dst = append(dst, '%')
-		dst = append(dst, zone...)
+		dst = visible.Append(dst, zone)
 	}
 	return append(dst, ']')
-}
-
-// appendVisible appends s with control characters as \xNN.
-func appendVisible(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b == 0x7F {
-			dst = append(dst, '\\', 'x', hex[b>>4], hex[b&0xF])
-		} else {
-			dst = append(dst, b)
-		}
-	}
-	return dst
 }

@@ -17,8 +17,14 @@
 //	full    2024-06-10T06:13:20,123 [INFO ] main org.pytorch.serve.ModelServer - text
 //	short   2024-06-10T06:13:20,123 - text
 //
-// Text is the message as it is, then the fields of the event as " key=value",
-// then, on lines of its own, the error of the event.
+// Text is the message, then the fields of the event as " key=value", then, on
+// lines of its own, the error of the event.
+//
+// What clients and archives bring along cannot forge a line or steer a terminal:
+// control characters are shown as \xNN, and an event has one line. More than one
+// has only what is meant to: an error, and a message that begins with a line
+// feed, such as the configuration's; no line of these begins like an event. What
+// workers print stays as it is, a line per event.
 //
 // Logging never blocks and never fails for the caller. A line is copied into a
 // bounded buffer of each destination; one goroutine per destination, started

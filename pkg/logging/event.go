@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // member is one key and value of a JSON object, as written: the key without its
@@ -73,15 +75,16 @@ func valueEnd(p []byte) int {
 	return len(p)
 }
 
-// appendBody appends the text of an event that zerolog wrote as p: its message,
-// its fields as " key=value", a line feed, and its error on lines of its own.
-func appendBody(dst, p []byte) []byte {
+// appendBody appends the text of an event that zerolog wrote as p: its message
+// with the control characters that it may keep, its fields as " key=value", a
+// line feed, and its error on lines of its own.
+func appendBody(dst, p []byte, k kept) []byte {
 	var failure []byte
 	fields := false
 	for m, rest, ok := nextMember(p); ok; m, rest, ok = nextMember(rest) {
 		switch string(m.key) {
 		case zerolog.MessageFieldName:
-			dst = appendText(dst, m.value)
+			dst = appendText(dst, m.value, k.of(m.value))
 		case zerolog.ErrorFieldName:
 			failure = m.value
 		case zerolog.LevelFieldName, zerolog.TimestampFieldName:
@@ -94,7 +97,7 @@ func appendBody(dst, p []byte) []byte {
 	}
 	dst = append(dst, '\n')
 	if failure != nil {
-		dst = append(appendText(dst, appendRedacted(nil, failure)), '\n')
+		dst = append(appendText(dst, appendRedacted(nil, failure), keptLines), '\n')
 	}
 	return dst
 }
@@ -106,12 +109,12 @@ func appendFields(dst, p []byte) []byte {
 			continue
 		}
 		dst = append(dst, ' ')
-		dst = append(dst, m.key...)
+		dst = visible.Append(dst, m.key)
 		dst = append(dst, '=')
 		if plain(m.value) {
-			dst = appendText(dst, m.value)
+			dst = appendText(dst, m.value, 0)
 		} else {
-			dst = append(dst, m.value...)
+			dst = visible.Append(dst, m.value)
 		}
 	}
 	return dst
@@ -122,9 +125,9 @@ func plain(value []byte) bool {
 	return len(value) > 2 && value[0] == '"' && !bytes.ContainsAny(value, ` \=`)
 }
 
-// appendText appends a JSON string without quotes and escapes, and any other
-// value as it is.
-func appendText(dst, value []byte) []byte {
+// appendText appends a JSON string without quotes and escapes, with the control
+// characters that it may keep, and any other value as it is.
+func appendText(dst, value []byte, k kept) []byte {
 	if len(value) < 2 || value[0] != '"' {
 		return append(dst, value...)
 	}
@@ -132,12 +135,12 @@ func appendText(dst, value []byte) []byte {
 	for {
 		i := bytes.IndexByte(value, '\\')
 		if i < 0 || i+1 == len(value) {
-			return append(dst, value...)
+			return k.appendRaw(dst, value)
 		}
-		dst = append(dst, value[:i]...)
+		dst = k.appendRaw(dst, value[:i])
 		r, width := escaped(value[i:])
-		dst = utf8.AppendRune(dst, r)
 		value = value[i+width:]
+		dst = k.appendRune(dst, r, value)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // layout is how an entry looks in one destination.
@@ -95,28 +97,27 @@ func appendObject(dst []byte, e *entry) []byte {
 			continue
 		case zerolog.ErrorFieldName:
 			dst = append(dst, `,"error.message":`...)
-			dst = appendRedacted(dst, m.value)
+			dst = visible.AppendWith(dst, appendRedacted(nil, m.value), visible.AppendJSON)
 			continue
 		}
 		dst = append(dst, ',', '"')
-		dst = append(dst, m.key...)
+		dst = visible.AppendWith(dst, m.key, visible.AppendJSON)
 		dst = append(dst, '"', ':')
-		dst = append(dst, m.value...)
+		dst = visible.AppendWith(dst, m.value, visible.AppendJSON) // those that zerolog leaves as they are
 	}
 	return append(dst, '}', '\n')
 }
 
 // appendQuoted appends text as a JSON string; malformed UTF-8 is replaced.
 func appendQuoted(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
 	for len(text) > 0 {
 		r, width := utf8.DecodeRune(text)
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
-		case r < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', hex[r>>4], hex[r&0xF])
+		case visible.Control(r):
+			dst = visible.AppendJSON(dst, r)
 		default:
 			dst = utf8.AppendRune(dst, r)
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // LineLog writes finished lines to one logger. It is for those who log several
@@ -18,7 +20,7 @@ type LineLog struct {
 // Lines returns the way for finished lines to the logger with this name and
 // thread text.
 func (l *Logs) Lines(name, thread string) *LineLog {
-	return &LineLog{logs: l, own: l.own[name], name: name, thread: thread, silent: l.levels.of(name) > zerolog.InfoLevel}
+	return &LineLog{logs: l, own: l.own[name], name: name, thread: visible.String(thread), silent: l.levels.of(name) > zerolog.InfoLevel}
 }
 
 // Log logs each line of text as an event of its own, with level INFO. Lines end

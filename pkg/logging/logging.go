@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // Config says what is logged and where to.
@@ -139,7 +141,8 @@ func (l *Logs) adopt(o *output) *output {
 // Logger returns the logger with this name and thread text. Its events never
 // block; those that come after the end of Run are not written.
 func (l *Logs) Logger(name, thread string) zerolog.Logger {
-	w := &writer{logs: l, own: l.own[name], name: name, thread: thread}
+	own, verbatim := l.own[name]
+	w := &writer{logs: l, own: own, verbatim: verbatim, name: name, thread: visible.String(thread)}
 	return zerolog.New(w).Level(l.levels.of(name))
 }
 
@@ -233,7 +236,8 @@ func (l *Logs) give(e *entry) {
 // writer receives the events of one logger.
 type writer struct {
 	logs         *Logs
-	own          *output
+	own          *output // nil: has none, or it cannot be written
+	verbatim     bool    // what workers print stays as it is
 	name, thread string
 }
 
@@ -243,11 +247,12 @@ func (w *writer) Write(p []byte) (int, error) { return w.WriteLevel(zerolog.NoLe
 // WriteLevel takes an event as zerolog wrote it. It keeps nothing of p.
 func (w *writer) WriteLevel(level zerolog.Level, p []byte) (int, error) {
 	n := len(p)
-	if w.own == nil { // of the server; what workers print stays as it is
-		p = withoutSecrets(p)
+	k := keptOthers
+	if !w.verbatim {
+		p, k = withoutSecrets(p), 0
 	}
 	e := w.logs.take(level, w.name, w.thread)
-	e.body = appendBody(e.body, p)
+	e.body = appendBody(e.body, p, k)
 	e.members = p
 	w.logs.send(e, w.own)
 	w.logs.give(e)

@@ -142,14 +142,20 @@ func TestLayouts(t *testing.T) {
 
 func TestMessages(t *testing.T) {
 	t.Parallel()
+	const forged = stamp + " [INFO ] main org.pytorch.serve.ModelServer - all is well"
 	cause := fmt.Errorf("load model: %w", errors.New("no \"such\" file"))
 	for name, c := range map[string]struct {
 		log  func(log zerolog.Logger)
 		want string
 	}{
 		"verbatim":             {func(l zerolog.Logger) { l.Info().Msg(`"a\b" <é> ${env:HOME}`) }, `"a\b" <é> ${env:HOME}` + "\n"},
-		"several lines":        {func(l zerolog.Logger) { l.Info().Msg("\na\r\n\tb\n") }, "\na\r\n\tb\n\n"},
-		"control characters":   {func(l zerolog.Logger) { l.Info().Msg("\x00\x1b[1m\x7f\b\f") }, "\x00\x1b[1m\x7f\b\f\n"},
+		"several lines":        {func(l zerolog.Logger) { l.Info().Msg("a\r\n\tb\n") }, `a\x0d\x0a` + "\t" + `b\x0a` + "\n"},
+		"a block of lines":     {func(l zerolog.Logger) { l.Info().Msg("\na\n\tb\n") }, "\na\n\tb\n\n"},
+		"an event in a block":  {func(l zerolog.Logger) { l.Info().Msg("\n" + forged) }, `\x0a` + forged + "\n"},
+		"control characters":   {func(l zerolog.Logger) { l.Info().Msg("\x00\x1b[1m\x7f\b\f\u009b\u2028") }, `\x00\x1b[1m\x7f\x08\x0c\x9b\u2028` + "\n"},
+		"in an error":          {func(l zerolog.Logger) { l.Info().Err(errors.New("a\x1b\r\n\tb\u0085")).Msg("no") }, "no\na" + `\x1b\x0d` + "\n\tb" + `\x85` + "\n"},
+		"an event in an error": {func(l zerolog.Logger) { l.Info().Err(errors.New("a\n" + forged)).Msg("no") }, "no\na" + `\x0a` + forged + "\n"},
+		"in a field":           {func(l zerolog.Logger) { l.Info().Str("a", "b\u009bc").Str("d", "\n\u009b").Msg("x") }, `x a=b\x9bc d="\n\x9b"` + "\n"},
 		"bad UTF-8":            {func(l zerolog.Logger) { l.Info().Msg("a\xffb") }, "a\uFFFDb\n"},
 		"empty":                {func(l zerolog.Logger) { l.Info().Send() }, "\n"},
 		"error":                {func(l zerolog.Logger) { l.Info().Err(cause).Msg("no") }, "no\nload model: no \"such\" file\n"},
@@ -247,7 +253,7 @@ func TestJSON(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(cfg *logging.Config) { cfg.JSON = true })
 	log := b.Logger(logging.ModelServer, `ma"in`)
-	log.Warn().Err(errors.New("a\nb")).Str("model", "m\"1").Ints("n", []int{1}).Msg("two\nlines é")
+	log.Warn().Err(errors.New("a\nb\u009b")).Str("model", "m\"1").Ints("n", []int{1}).Msg("two\nlines é\u009b\x7f\u2028")
 	b.Access("http").Log(logging.AccessLine{Method: "GET", URI: "/ping", Protocol: "HTTP/1.1", Status: 200})
 	b.Announce("Model server started.")
 	b.end(t)
@@ -258,8 +264,10 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &event))
 	assert.Equal(t, map[string]any{
 		"@timestamp": objectStamp, "log.level": "WARN", "process.thread.name": `ma"in`, "log.logger": logging.ModelServer,
-		"message": "two\nlines é", "error.message": "a\nb", "model": "m\"1", "n": []any{1.0},
+		"message": "two\nlines é\u009b\x7f\u2028", "error.message": "a\nb\u009b", "model": "m\"1", "n": []any{1.0},
 	}, event)
+	assert.NotContains(t, lines[0], "\u009b", "not as such")
+	assert.NotContains(t, lines[0], "\u2028", "not as such")
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &access))
 	assert.Equal(t, map[string]any{
 		"@timestamp": objectStamp, "log.level": "INFO", "process.thread.name": "http", "log.logger": "ACCESS_LOG",
@@ -327,4 +335,28 @@ func TestRun(t *testing.T) {
 		assert.Equal(t, stamp+" [INFO ] t a - before\nModel server started.\n"+stamp+" [INFO ] t a - after\n", b.console.String())
 		assert.NotContains(t, b.read(t, "ts_log.log"), "Model server started.")
 	})
+}
+
+// TestWorkerOutput has a client name a model so that it would write a line of its
+// own, and a handler print in colours.
+func TestWorkerOutput(t *testing.T) {
+	t.Parallel()
+	const model, shown = "m\n" + stamp + " [INFO ] main a - b\x1b[2J", `m\x0a` + stamp + ` [INFO ] main a - b\x1b[2J`
+	for name, change := range map[string]func(cfg *logging.Config){
+		"LOG-020 with its file":  nil,
+		"LOG-003 without a file": func(cfg *logging.Config) { cfg.Dir = "/dev/null/nowhere" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, change)
+			log := b.Logger(logging.ModelName, "W-9000-"+model+"_1.0-stdout")
+			log.Info().Msg("\x1b[32mgreen\x1b[0m 10%\u200b")
+			b.Access("W-9000-" + model).Log(logging.AccessLine{Remote: "", Method: "GET", URI: "/\u009b\x9b", Protocol: "HTTP/1.1", Status: 200})
+			b.Lines(logging.MetricsName, "W-9000-"+model).Log([]byte("a.Count:1.0\n"))
+			b.end(t)
+			assert.Equal(t, stamp+" [INFO ] W-9000-"+shown+"_1.0-stdout MODEL_LOG - \x1b[32mgreen\x1b[0m 10%\u200b\n"+
+				stamp+" [INFO ] W-9000-"+shown+` ACCESS_LOG - 127.0.0.1 "GET /\x9b\x9b HTTP/1.1" 200 0`+"\n"+
+				stamp+" [INFO ] W-9000-"+shown+" TS_METRICS - a.Count:1.0\n", b.console.String())
+		})
+	}
 }

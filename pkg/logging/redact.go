@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 const redacted = "REDACTED"
@@ -17,7 +19,7 @@ const redacted = "REDACTED"
 func appendTarget(dst []byte, target string) []byte {
 	question := strings.IndexByte(target, '?')
 	if question < 0 {
-		return appendVisible(dst, target)
+		return visible.Append(dst, target)
 	}
 	copied := 0
 	for i := question + 1; i < len(target); {
@@ -30,13 +32,13 @@ func appendTarget(dst []byte, target string) []byte {
 			from, to = userInfo(target, from, name.depth)
 		}
 		if from < to {
-			dst = appendVisible(dst, target[copied:from])
+			dst = visible.Append(dst, target[copied:from])
 			dst = append(dst, redacted...)
 			copied = to
 		}
 		i = to
 	}
-	return appendVisible(dst, target[copied:])
+	return visible.Append(dst, target[copied:])
 }
 
 // withoutSecrets returns the event p, as zerolog wrote it, with a message that

@@ -11,6 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 func TestTarget(t *testing.T) {
@@ -60,7 +62,7 @@ func TestFailureText(t *testing.T) {
 			var b bytes.Buffer
 			logger := zerolog.New(&b)
 			logger.Warn().Err(errors.New(c.text)).Msg("m")
-			assert.Equal(t, "m\n"+c.want+"\n", string(appendBody(nil, b.Bytes())))
+			assert.Equal(t, "m\n"+c.want+"\n", string(appendBody(nil, b.Bytes(), 0)))
 			var object map[string]any
 			line := appendObject(nil, &entry{members: b.Bytes()})
 			require.NoError(t, json.Unmarshal(line, &object), "%s", line)
@@ -105,7 +107,7 @@ func FuzzTarget(f *testing.F) {
 		shown := string(appendTarget(nil, target))
 		assert.NotContains(t, shown, "\n")
 		if !strings.Contains(target, "?") {
-			assert.Equal(t, string(appendVisible(nil, target)), shown)
+			assert.Equal(t, string(visible.Append(nil, target)), shown)
 		}
 		const mark = "k3y" // so that the secret is not part of the rest by chance
 		hidden := url.QueryEscape(mark + secret + mark)

@@ -1,5 +1,7 @@
 package metrics
 
+import "github.com/torchserve-go/torchserve/pkg/visible"
+
 // meter is a defined metric at work.
 type meter struct {
 	head     string   // of its log line, up to the value: "QueueTime.Milliseconds:"
@@ -9,12 +11,12 @@ type meter struct {
 }
 
 func newMeter(d Definition) *meter {
-	m := &meter{head: string(appendVisible(nil, d.Name+"."+d.Unit+":"))}
+	m := &meter{head: visible.String(d.Name + "." + d.Unit + ":")}
 	for i, name := range d.Dimensions {
 		if i > 0 {
 			name = "," + name
 		}
-		m.names = append(m.names, string(appendVisible(nil, name+":")))
+		m.names = append(m.names, visible.String(name+":"))
 	}
 	return m
 }
@@ -32,10 +34,10 @@ func (m *meter) appendTo(dst []byte, value float64, values []string) []byte {
 	host := len(values) - 1
 	for i := range min(len(m.names), host) {
 		dst = append(dst, m.names[i]...)
-		dst = appendVisible(dst, values[i])
+		dst = visible.Append(dst, values[i])
 	}
 	dst = append(dst, "|#hostname:"...)
-	return appendVisible(dst, values[host])
+	return visible.Append(dst, values[host])
 }
 
 // fit returns n values where an update has another number of them, the host

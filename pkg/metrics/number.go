@@ -51,17 +51,3 @@ func appendExponent(dst []byte, v float64) []byte {
 	dst = append(appendPoint(dst[:mark], from), 'E')
 	return strconv.AppendInt(dst, int64(exponent), 10)
 }
-
-// appendVisible appends s with control characters as \xNN, so that it stays on
-// its line.
-func appendVisible(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	for i := range len(s) {
-		if b := s[i]; b < ' ' || b == 0x7F {
-			dst = append(dst, '\\', 'x', hex[b>>4], hex[b&0xF])
-		} else {
-			dst = append(dst, b)
-		}
-	}
-	return dst
-}

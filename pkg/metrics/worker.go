@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/visible"
 )
 
 // maxDetected is how many metrics and series of one model are taken over from
@@ -119,7 +120,7 @@ func (r *Recorder) update(m *meter, l *line, b *budget) error {
 	}
 	text := r.take()
 	*text.text = append(m.appendTo(*text.text, l.value, values), ",requestID:"...)
-	*text.text = appendVisible(*text.text, request)
+	*text.text = visible.Append(*text.text, request)
 	text.stamp()
 	text.send(r.cfg.Model)
 	return nil

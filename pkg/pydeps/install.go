@@ -134,7 +134,7 @@ func (i *Installer) failed(ctx context.Context, o *output, u unmade) error {
 		return unstarted(u.archive, u.err)
 	}
 	tail := o.tail()
-	i.cfg.Log.Error().Msg(u.logged + "\n" + tail)
+	i.cfg.Log.Error().Str(zerolog.ErrorFieldName, tail).Msg(u.logged)
 	return &fault.Error{
 		Op: "install dependencies", Kind: fault.ModelSetup, Subject: u.archive.ID(), Message: u.message, Details: tail, Err: u.err,
 	}

@@ -115,14 +115,15 @@ func (s *site) runs(dir string) (all []run) {
 	return all
 }
 
-// logged returns the messages of a level.
+// logged returns the messages of a level, each with the error below it, as the log
+// shows it.
 func (s *site) logged(level string) (all []string) {
 	s.t.Helper()
 	for lines := bufio.NewScanner(&s.log); lines.Scan(); {
-		var e struct{ Level, Message string }
+		var e struct{ Level, Message, Error string }
 		require.NoError(s.t, json.Unmarshal(lines.Bytes(), &e))
 		if e.Level == level {
-			all = append(all, e.Message)
+			all = append(all, strings.TrimSuffix(e.Message+"\n"+e.Error, "\n"))
 		}
 	}
 	return all

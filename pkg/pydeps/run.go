@@ -38,7 +38,8 @@ type startError struct{ err error }
 func (e *startError) Error() string { return e.err.Error() }
 func (e *startError) Unwrap() error { return e.err }
 
-// run runs the program to its end, or to that of ctx, with all that it has started.
+// run runs the program to its end, to that of ctx, or to that of this process, with
+// all that it has started.
 func (p program) run(ctx context.Context, o *output) error {
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
 	tag := tagVariable + "=" + rand.Text()
@@ -52,7 +53,9 @@ func (p program) run(ctx context.Context, o *output) error {
 	if err := cmd.Start(); err != nil {
 		return &startError{err}
 	}
+	release := procgroup.Guard(cmd.Process.Pid, tag, p.env)
 	err := cmd.Wait()
+	release()
 	procgroup.Signal(cmd.Process.Pid, syscall.SIGKILL)
 	procgroup.KillTagged(tag)
 	o.end()

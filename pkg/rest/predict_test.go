@@ -101,6 +101,7 @@ func TestInvocations(t *testing.T) {
 	}{
 		"the query names the model":                        {"only", request{target: "/invocations?model_name=m"}, 200, "m"},
 		"INF-045 the only model of the start":              {"only", request{target: "/invocations"}, 200, "only"},
+		"compat(0.12): a name that no path can hold":       {"only", request{target: "/invocations?model_name=a%2Fb"}, 200, "a/b"},
 		"an empty name counts as none":                     {"only", request{target: "/invocations?model_name="}, 200, "only"},
 		"INF-046 no name":                                  {"", request{target: "/invocations"}, 400, ""},
 		"INF-047 a form field":                             {"", request{target: "/invocations", body: "a=b&model_name=m", headers: form}, 200, "m"},

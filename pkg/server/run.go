@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -30,7 +33,7 @@ func Run(ctx context.Context, cfg config.Config, d Deps) error {
 func (s *Server) Run(ctx context.Context) error {
 	err := s.serveUntil(ctx)
 	if err != nil {
-		s.log.Error().Msg(err.Error())
+		s.complain(err)
 	}
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 }
@@ -62,10 +65,21 @@ func (s *Server) serveUntil(ctx context.Context) error {
 			return err
 		case <-s.deps.Reload:
 			if err := s.keys.Reload(); err != nil {
-				s.log.Error().Msg(err.Error())
+				s.complain(err)
 			}
 		}
 	}
+}
+
+// complain logs why the server ends, or cannot do what it was told: a line for
+// each failure where err joins several.
+func (s *Server) complain(err error) {
+	first, more, several := strings.Cut(err.Error(), "\n")
+	e := s.log.Error()
+	if several {
+		e = e.Str(zerolog.ErrorFieldName, more)
+	}
+	e.Msg(first)
 }
 
 // announce writes a line that scripts wait for to standard output, whether the

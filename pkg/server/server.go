@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg config.Config, d Deps) (*Server, error) {
 	s := &Server{cfg: cfg, deps: d}
 	if err := s.build(ctx); err != nil {
 		if s.logs != nil {
-			s.log.Error().Msg(err.Error())
+			s.complain(err)
 		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
 		defer cancel()

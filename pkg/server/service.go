@@ -140,16 +140,21 @@ func (s *Server) launch() (worker.Launch, error) {
 	if metricsFile == "" {
 		metricsFile = filepath.Join(home, "ts", "configs", "metrics.yaml")
 	}
+	hidden := func(string) bool { return false }
+	if c.HideEnv != nil {
+		hidden = c.HideEnv.MatchString
+	}
 	l := worker.Launch{
 		Home:          home,
 		Python:        c.Python,
-		Resolve:       new(backend.Interpreters).Resolve,
+		Resolve:       (&backend.Interpreters{Environ: without(s.deps.Environ, hidden)}).Resolve,
 		MetricsConfig: metricsFile,
 		SocketDir:     s.work.own,
 		LogDir:        s.cfg.Logs.Dir,
 		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
+		Hidden:        hidden,
 		Extra:         c.Env,
 		CPPLogConfig:  c.CPPLogConfig,
 		LimitPixels:   c.LimitImagePixels,
@@ -160,9 +165,6 @@ func (s *Server) launch() (worker.Launch, error) {
 	if c.CPULauncher.Enabled {
 		cpu := &backend.CPULauncher{Args: c.CPULauncher.Args}
 		l.CPULauncher = &worker.CPULauncher{Args: cpu.Args, Check: cpu.Check}
-	}
-	if c.HideEnv != nil {
-		l.Hidden = c.HideEnv.MatchString
 	}
 	if longest := len(s.work.own) + len("/.ts.sock.2147483647"); longest > maxSocketPath && !l.TCP {
 		s.log.Warn().Msgf("The directory %s is too long for Unix sockets; workers are spoken to over TCP (set TEMP to a shorter one)", s.work.own)

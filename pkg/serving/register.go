@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/torchserve-go/torchserve/pkg/archive"
 	"github.com/torchserve-go/torchserve/pkg/fault"
@@ -132,7 +133,17 @@ func (s *Service) add(ctx context.Context, u *archive.Unpacked, how admission) (
 		s.logVersions.Debug().Msgf("Setting default version to %s for model %s", a.Version, a.Name)
 	}
 	s.logManager.Info().Msgf("Model %s loaded.", a.Name)
+	s.warnOfName(a.Name)
 	return e, want, nil
+}
+
+// warnOfName tells of a name that no path can hold, however it is escaped: %2F
+// separates, too. compat(0.12): it is registered all the same, and predicts.
+func (s *Service) warnOfName(name model.Name) {
+	if strings.Contains(string(name), "/") {
+		s.logManager.Warn().Msgf("The name of model %s has a slash: only /invocations?model_name= reaches it; "+
+			"to describe, scale or unregister it, register it by another name (model_name)", name)
+	}
 }
 
 // Load registers a model when the server starts and begins to start its

@@ -87,6 +87,19 @@ func TestRegister(t *testing.T) {
 		assert.Equal(t, model.Name("other"), done.Name)
 		assert.Equal(t, "hello", f.predict(model.Ref{Name: "other"}, "hello"))
 	})
+	t.Run("a name that no path can hold is told of", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, nil)
+		f.put("noop.mar", source{})
+		for _, name := range []model.Name{"a b", "..", "%2F", `a\b`} {
+			f.registered(model.Registration{URL: "noop.mar", Name: name})
+		}
+		assert.Empty(t, f.log.of(t, "warn"), "paths can hold these")
+		f.registered(model.Registration{URL: "noop.mar", Name: "a/b", Workers: new(1), Synchronous: true})
+		require.Len(t, f.log.of(t, "warn"), 1)
+		assert.Contains(t, f.log.of(t, "warn")[0], "The name of model a/b has a slash: only /invocations?model_name= reaches it")
+		assert.Equal(t, "hello", f.predict(model.Ref{Name: "a/b"}, "hello"))
+	})
 	t.Run("MGT-049 a later version is not the default", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, nil)

@@ -1,8 +1,10 @@
 package serving
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,8 +98,8 @@ func (s *Service) reviveAll(ctx context.Context, versions []snapshot.Version) (r
 	return restored, lost
 }
 
-// announceRestore logs what 0.12 logs before it restores (CLI §13.4). Locations
-// may hold secrets, and are left out.
+// announceRestore logs what 0.12 logs before it restores (CLI §13.4), the snapshot
+// on one line. Locations may hold secrets, and are left out.
 func (s *Service) announceRestore(st snapshot.State) {
 	shown := st
 	shown.Versions = slices.Clone(st.Versions)
@@ -105,10 +107,11 @@ func (s *Service) announceRestore(st snapshot.State) {
 		shown.Versions[i].URL = ""
 	}
 	text, err := shown.JSON()
-	if err != nil {
-		text = err.Error() // it was read from JSON
+	var line bytes.Buffer
+	if err = errors.Join(err, json.Compact(&line, []byte(text))); err != nil {
+		line.WriteString(err.Error()) // it was read from JSON
 	}
-	s.logSnapshots.Info().Msg("Started restoring models from snapshot " + text)
+	s.logSnapshots.Info().Msg("Started restoring models from snapshot " + line.String())
 	s.logSnapshots.Info().Msg("Validating snapshot " + st.Name)
 	if s.Restorable(st) {
 		s.logSnapshots.Info().Msgf("Snapshot %s validated successfully", st.Name)

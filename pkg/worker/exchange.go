@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/wire"
@@ -252,7 +254,7 @@ func (w *Worker) broken(jobs []*job.Job, cause error) error {
 		failure.Status = outOfMemory
 		fallthrough
 	default:
-		w.log.Error().Msg("Backend worker error\n" + cause.Error())
+		w.log.Error().Err(cause).Msg("Backend worker error")
 	}
 	if late && len(jobs) == 1 && jobs[0].Kind == job.Describe {
 		failure.Message = errNoMetadata
@@ -275,7 +277,7 @@ func (w *Worker) interrupted() *fault.Error {
 // logError writes the two lines by which 0.12 reports the end of an
 // incarnation; scripts look for them (LOG-046).
 func (w *Worker) logError(text string) {
-	w.log.Error().Msg("Backend worker error\norg.pytorch.serve.wlm.WorkerInitializationException: " + text)
+	w.log.Error().Str(zerolog.ErrorFieldName, "org.pytorch.serve.wlm.WorkerInitializationException: "+text).Msg("Backend worker error")
 }
 
 // exitNotice is how long a closed connection waits for the reaper's word on how

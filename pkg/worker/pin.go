@@ -10,9 +10,9 @@ import (
 // cores (WRK §9.5).
 type CPULauncher struct {
 	Args []string // of cpu_launcher_args
-	// Check reports why the launcher cannot be used with an interpreter. It may
-	// block until ctx ends.
-	Check func(ctx context.Context, python string) error
+	// Check reports why the launcher cannot be used with an interpreter, in the
+	// directory and the environment of a worker. It may block until ctx ends.
+	Check func(ctx context.Context, python, dir string, env []string) error
 }
 
 // Share is a worker's part of the CPU cores: the one with this index, from 0, of so
@@ -29,7 +29,8 @@ func (w *Worker) pin(ctx context.Context, python string) []string {
 	if c == nil {
 		return nil
 	}
-	if err := c.Check(ctx, python); err != nil {
+	a := w.cfg.Archive
+	if err := c.Check(ctx, python, a.Dir, w.cfg.Launch.Environment(a)); err != nil {
 		if ctx.Err() == nil {
 			w.cycle.Warn().Err(err).Msg(noPinning)
 		}

@@ -26,6 +26,7 @@ func TestPin(t *testing.T) {
 		var out bytes.Buffer
 		l := launch
 		l.Python, l.CPULauncher = python, c
+		l.Environ, l.Hidden = []string{"VISIBLE=1", "SECRET=1"}, func(name string) bool { return name == "SECRET" }
 		w := New(Config{
 			Port: 9000, Archive: a, Launch: l, Share: s, Settings: model.Settings{Devices: d},
 			Log: func(string, string) zerolog.Logger { return zerolog.New(&out) },
@@ -35,8 +36,11 @@ func TestPin(t *testing.T) {
 		return strings.Join(args, " "), out.String()
 	}
 	asked := ""
-	works := func(_ context.Context, python string) error {
+	works := func(_ context.Context, python, dir string, env []string) error {
 		asked = python
+		assert.Equal(t, a.Dir, dir, "where the worker runs")
+		assert.Contains(t, env, "VISIBLE=1")
+		assert.NotContains(t, env, "SECRET=1", "CFG-043")
 		return nil
 	}
 	t.Run("WRK-047 one worker", func(t *testing.T) {
@@ -57,7 +61,7 @@ func TestPin(t *testing.T) {
 		assert.Contains(t, line, " --max-restarts 1 -m torch.backends.xeon.run_cpu --ninstances 2 --rank 0"+script)
 	})
 	t.Run("WRK-047 without it, if it does not work", func(t *testing.T) {
-		broken := func(context.Context, string) error { return errors.New("no torch") }
+		broken := func(context.Context, string, string, []string) error { return errors.New("no torch") }
 		line, log := pinned(t, &CPULauncher{Args: []string{"--a"}, Check: broken}, Share{Index: 1, Of: 2}, model.Devices{})
 		assert.True(t, strings.HasPrefix(line, python+script), line)
 		assert.Contains(t, log, `"level":"warn","error":"no torch","message":"torch.backends.xeon.run_cpu is not available. Proceeding without worker core pinning.`)
@@ -67,7 +71,7 @@ func TestPin(t *testing.T) {
 		gone := errors.New("gone")
 		var out bytes.Buffer
 		l := launch
-		l.Python, l.CPULauncher = python, &CPULauncher{Check: func(context.Context, string) error {
+		l.Python, l.CPULauncher = python, &CPULauncher{Check: func(context.Context, string, string, []string) error {
 			cancel(gone)
 			return gone
 		}}

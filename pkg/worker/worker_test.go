@@ -46,7 +46,7 @@ func scripted(t *testing.T, change func(*worker.Config), infer ...workertest.Act
 // after blocks for a time that a test cannot do without.
 func after(d time.Duration) { <-time.NewTimer(d).C }
 
-// line is one record of a log.
+// line is one record of a log; below the message stands the error, if there is one.
 type line struct{ Level, Logger, Thread, Message string }
 
 // logs collects what a worker logs, from all goroutines.
@@ -72,9 +72,15 @@ func (l *logs) lines(t *testing.T) []line {
 	defer l.mu.Unlock()
 	var all []line
 	for text := range strings.SplitSeq(strings.TrimSpace(l.text.String()), "\n") {
-		var one line
+		var one struct {
+			line
+			Error string
+		}
 		require.NoError(t, json.Unmarshal([]byte(text), &one), text)
-		all = append(all, one)
+		if one.Error != "" {
+			one.Message += "\n" + one.Error
+		}
+		all = append(all, one.line)
 	}
 	return all
 }

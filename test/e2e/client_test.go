@@ -207,6 +207,20 @@ func TestClientAlone(t *testing.T) {
 		assert.Equal(t, 3, got.Code)
 		assert.Contains(t, got.Stderr, "no server is running here\nLooked for "+s.PIDFile()+".\n")
 	})
+	t.Run("a server that is halted", func(t *testing.T) {
+		t.Parallel()
+		s := e2etest.Start(t, e2etest.Args("--enable-model-api"), e2etest.Serve(e2etest.Archive{Name: "echo", Handler: e2etest.Echo}))
+		s.AwaitReady()
+		s.Signal(syscall.SIGSTOP)
+		defer s.Signal(syscall.SIGCONT)
+		for _, line := range []string{"unregister echo", "predict echo -d x"} {
+			got := talk(t, s.Site, "", append(strings.Fields(line), "--timeout", "200ms")...)
+			assert.Equal(t, 1, got.Code, line)
+			assert.Contains(t, got.Stderr, "torchserve: error: not done after 200ms (--timeout): ", line)
+		}
+		s.Signal(syscall.SIGCONT)
+		assert.Zero(t, talk(t, s.Site, "", "models").Code, "it goes on, with or without the model")
+	})
 	t.Run("TLS, with a certificate for another name", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()

@@ -28,7 +28,8 @@ func withCPULauncher(t *testing.T, args string) lab {
 	module := filepath.Join(packages, "torch", "backends", "xeon", "run_cpu.py")
 	require.NoError(t, os.MkdirAll(filepath.Dir(module), 0o755))
 	require.NoError(t, os.WriteFile(module, []byte(runCPU), 0o644))
-	l := newLab(t, e2etest.Env("PYTHONPATH="+packages), e2etest.Properties("cpu_launcher_enable=true", "cpu_launcher_args="+args))
+	l := newLab(t, e2etest.Env("PYTHONPATH="+packages, "NOT_FOR_WORKERS=1"),
+		e2etest.Properties("blacklist_env_vars=NOT_FOR_.*", "cpu_launcher_enable=true", "cpu_launcher_args="+args))
 	l.AwaitReady()
 	return l
 }
@@ -50,7 +51,7 @@ func (l lab) pinned(t *testing.T, w describedWorker) (worker, launcher e2etest.P
 
 func TestCPULauncher(t *testing.T) {
 	t.Parallel()
-	t.Run("WRK-047 SCH-036 WRK-059 workers share the cores", func(t *testing.T) {
+	t.Run("WRK-047 SCH-036 WRK-059 CFG-043 workers share the cores", func(t *testing.T) {
 		t.Parallel()
 		l := withCPULauncher(t, "--node_id 0")
 		const words = "-m torch.backends.xeon.run_cpu --node_id 0 "

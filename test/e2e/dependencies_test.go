@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,19 +211,26 @@ func TestDependencies(t *testing.T) {
 	})
 }
 
+// silentIndex is a server that tells of each request and answers none.
+func silentIndex(t *testing.T) (address string, asked <-chan struct{}) {
+	t.Helper()
+	requests := make(chan struct{}, 10) // more than pip asks
+	index := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		requests <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(index.Close)
+	return index.URL, requests
+}
+
 // TestInstallationEnds has pip wait for a package index that does not answer.
 //
 //nolint:tparallel // one scenario, step by step
 func TestInstallationEnds(t *testing.T) {
 	t.Parallel()
-	asked := make(chan struct{}, 10) // more than pip asks
-	index := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-r.Context().Done()
-	}))
-	t.Cleanup(index.Close)
+	index, asked := silentIndex(t)
 	l := withWheels(t)
-	location := greeter("waiting", "--find-links "+index.URL+"\ngreet==3.0\n").Write(t, l.Store)
+	location := greeter("waiting", "--find-links "+index+"\ngreet==3.0\n").Write(t, l.Store)
 	call := e2etest.Call{Method: http.MethodPost, To: e2etest.Management, Path: "/models?initial_workers=1&url=" + location}
 	before := l.unpacked(t)
 
@@ -245,4 +253,28 @@ func TestInstallationEnds(t *testing.T) {
 		assert.False(t, l.installing())
 		assert.Empty(t, l.unpacked(t))
 	})
+}
+
+// TestInstallationOfKilled has pip wait for programs that it started, when the server
+// is killed.
+func TestInstallationOfKilled(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("no git here, which pip starts")
+	}
+	index, asked := silentIndex(t)
+	l := withWheels(t)
+	p := l.begin(t, e2etest.Call{
+		Method: http.MethodPost, To: e2etest.Management,
+		Path: "/models?url=" + greeter("cloning", "git+"+index+"/greet.git\n").Write(t, l.Store),
+	})
+	<-asked
+	isGit := func(p e2etest.Process) bool {
+		return len(p.Args) > 0 && strings.HasPrefix(filepath.Base(p.Args[0]), "git")
+	}
+	require.True(t, slices.ContainsFunc(l.Processes(), isGit))
+	l.Kill()
+	l.Await("WRK-D28 nothing is left", func() bool { return len(l.Processes()) == 0 })
+	<-p.done
+	assert.Error(t, p.err)
 }

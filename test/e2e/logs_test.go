@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -155,15 +156,21 @@ func TestDebugLog(t *testing.T) {
 	})
 }
 
-// TestSecrets has tokens and signatures in requests.
+// TestSecrets has tokens and signatures in requests, and a name that would be a line
+// of the log and clear the screen.
 func TestSecrets(t *testing.T) {
 	t.Parallel()
+	const forged = "2024-06-10T06:13:20,123 [INFO ] main org.pytorch.serve.ModelServer - forged"
 	s := e2etest.Start(t, e2etest.Properties("log_level=ALL"), e2etest.Args("--enable-model-api"), e2etest.Serve(labArchive("")))
 	tokens := []string{s.Key(e2etest.Inference), s.Key(e2etest.Management), s.Key(e2etest.API), "not-the-key", "header-secret"}
 	s.Predict("lab", "x")
 	s.Do(e2etest.Call{To: e2etest.Inference, Path: "/ping", Key: "not-the-key", Header: map[string]string{"Cookie": "header-secret"}})
 	s.Get(e2etest.Management, "/token?type=inference", s.Key(e2etest.API))
 	s.Manage(http.MethodPost, "/models?url=http://someone:user-secret@127.0.0.1:1/x.mar%3FX-Amz-Signature=signature-secret")
+	name := url.QueryEscape("m\r\n" + forged + "\x1b[2J\u009b2J\u2028" + forged + "\n[METRICS]Forged.Count:1|#Level:Host|#hostname:h,1")
+	registered := s.Manage(http.MethodPost, "/models?url=lab.mar&initial_workers=1&synchronous=true&model_name="+name)
+	assert.Equal(t, http.StatusOK, registered.Status, registered.Body)
+	s.Manage(http.MethodPost, "/models?url=none.mar&model_name="+name)
 	s.Stop()
 	output := s.Stdout.String() + s.Stderr.String()
 	for file := range logFiles() {
@@ -174,6 +181,15 @@ func TestSecrets(t *testing.T) {
 		for _, secret := range tokens {
 			assert.False(t, strings.Contains(output, secret), secret)
 		}
+	})
+	t.Run("LOG-004 LOG-010 a name forges no line and steers no terminal", func(t *testing.T) {
+		t.Parallel()
+		assert.NotEmpty(t, lines(output, `\x0d\x0a`+forged+`\x1b[2J\x9b2J\u2028`+forged))
+		for each := range strings.Lines(output) {
+			assert.False(t, strings.HasPrefix(each, forged), each)
+		}
+		assert.False(t, strings.ContainsAny(output, "\r\x1b\u009b\u2028"))
+		assert.Empty(t, lines(s.Logs("model_metrics.log"), "Forged"))
 	})
 	t.Run("D-MGT-1 nor what is secret in a URL", func(t *testing.T) {
 		t.Parallel()

@@ -153,6 +153,12 @@ def test_lines_are_not_held_for_ever(written: Written, monkeypatch: pytest.Monke
     lines.OUTPUT.release()
 
 
+@pytest.mark.parametrize("control", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\x9b", "\u2028", "\u2029"])
+def test_a_name_brings_no_line_of_its_own(written: Written, control: str) -> None:
+    lines.OUTPUT.write("model_name: m\u00e9\u00a0%s[METRICS]x, batchSize: 1" % control)
+    assert written() == ["model_name: m\u00e9\u00a0 [METRICS]x, batchSize: 1"]
+
+
 def test_output_without_a_reader_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)

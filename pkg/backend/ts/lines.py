@@ -16,6 +16,9 @@ from typing import Iterator, List
 MAX_HELD_LINES = 64
 MAX_HELD_SECONDS = 1.0
 
+# Among them are all the characters at which the server ends a line: names of models and metrics bring them along.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")
+
 
 class Output:
     """A descriptor to which whole lines are written. Threads may share it."""
@@ -28,9 +31,9 @@ class Output:
         self._since = 0.0
 
     def write(self, line: str) -> None:
-        """Write a line, at once or when what holds it ends. Line ends within it become spaces."""
-        if "\n" in line or "\r" in line:
-            line = line.replace("\n", " ").replace("\r", " ")
+        """Write a line, at once or when what holds it ends. Control characters become spaces."""
+        if not line.isprintable():  # which few lines are not
+            line = line.translate(_CONTROLS)
         with self._lock:
             held = self._held
             held.append(line)
