@@ -53,9 +53,9 @@ func (p program) run(ctx context.Context, o *output) error {
 	if err := cmd.Start(); err != nil {
 		return &startError{err}
 	}
-	release := procgroup.Guard(cmd.Process.Pid, tag, p.env)
+	dismiss := procgroup.Watchdog(cmd.Process.Pid, tag, p.env)
 	err := cmd.Wait()
-	release()
+	dismiss()
 	procgroup.Signal(cmd.Process.Pid, syscall.SIGKILL)
 	procgroup.KillTagged(tag)
 	o.end()

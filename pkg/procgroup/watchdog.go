@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// afterwards is what a guard does with a leader and a setting when its input ends,
-// as it does with the process that it guards against, however that came: it ends
+// afterwards is what a watchdog does with a leader and a setting when its input ends,
+// as it does with the process that it watches, however that came: it ends
 // the group, then what has left it.
 const afterwards = `read -r line
 kill -KILL "-$1"
@@ -17,23 +17,23 @@ for e in $(grep -slF "$2" /proc/[0-9]*/environ); do
 	kill -KILL "${p%/environ}"
 done`
 
-// Guard sees to it that what a leader starts does not outlive this process when it
+// Watchdog sees to it that what a leader starts does not outlive this process when it
 // is killed, as Leader does for the leader alone: a process waits for that, and then
 // kills the group, and on Linux whatever has the setting, NAME=value, in its
 // environment. It runs in env, which must not have the setting. The caller calls
-// release once when the leader has ended. Without a shell there is no guard, and
-// release does nothing.
-func Guard(leader int, setting string, env []string) (release func()) {
+// dismiss once when the leader has ended. Without a shell there is no watchdog, and
+// dismiss does nothing.
+func Watchdog(leader int, setting string, env []string) (dismiss func()) {
 	input, alive, err := os.Pipe()
 	if err != nil {
 		return func() {}
 	}
-	//nolint:noctx // it ends when it is released, or this process ends
-	cmd := exec.Command("/bin/sh", "-c", afterwards, "guard", strconv.Itoa(leader), setting)
+	//nolint:noctx // it ends when it is dismissed, or this process ends
+	cmd := exec.Command("/bin/sh", "-c", afterwards, "watchdog", strconv.Itoa(leader), setting)
 	cmd.Dir, cmd.Env, cmd.Stdin = "/", env, input
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a signal to our group is not for it
 	err = cmd.Start()
-	_ = input.Close() // the guard has its own
+	_ = input.Close() // the watchdog has its own
 	if err != nil {
 		_ = alive.Close() // nobody reads
 		return func() {}

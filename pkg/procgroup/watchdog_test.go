@@ -17,20 +17,20 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/procgroup"
 )
 
-// TestMain makes this program a server, too, that starts a guarded group.
+// TestMain makes this program a server, too, that starts a watched group.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "guarded" {
+	if len(os.Args) == 3 && os.Args[1] == "watched" {
 		serve(os.Args[2])
 		return
 	}
 	os.Exit(m.Run())
 }
 
-const tag = "TORCHSERVE_GUARD_TEST"
+const tag = "TORCHSERVE_WATCHDOG_TEST"
 
 // serve starts a leader with a child in its group and, where there is setsid, one
 // in a session of its own. The leader prints their numbers. Then it waits, or ends
-// the group in the way of a caller of Guard.
+// the group in the way of a caller of Watchdog.
 func serve(end string) {
 	setting := fmt.Sprint(tag, "=", os.Getpid())
 	leader := exec.Command("sh", "-c", "sleep 600 & echo $!; setsid sleep 600 & echo $!; echo $$; wait")
@@ -39,15 +39,15 @@ func serve(end string) {
 	if err := leader.Start(); err != nil {
 		return
 	}
-	release := procgroup.Guard(leader.Process.Pid, setting, os.Environ())
-	_, _ = fmt.Fprintln(os.Stdout, "guarded")
+	dismiss := procgroup.Watchdog(leader.Process.Pid, setting, os.Environ())
+	_, _ = fmt.Fprintln(os.Stdout, "watched")
 	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	if end == "orderly" {
-		release()
+		dismiss()
 		procgroup.Signal(leader.Process.Pid, syscall.SIGKILL)
 		_ = leader.Wait()
 		procgroup.KillTagged(setting)
-		_, _ = fmt.Fprintln(os.Stdout, "released")
+		_, _ = fmt.Fprintln(os.Stdout, "dismissed")
 		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
 	}
 }
@@ -65,7 +65,7 @@ func start(t *testing.T, end string) *server {
 	t.Helper()
 	program, err := os.Executable()
 	require.NoError(t, err)
-	s := &server{Cmd: exec.CommandContext(t.Context(), program, "guarded", end)}
+	s := &server{Cmd: exec.CommandContext(t.Context(), program, "watched", end)}
 	out, err := s.StdoutPipe()
 	require.NoError(t, err)
 	in, err := s.StdinPipe()
@@ -73,19 +73,19 @@ func start(t *testing.T, end string) *server {
 	s.tell = func() { _, _ = in.Write([]byte("\n")) }
 	require.NoError(t, s.Start())
 	s.said = bufio.NewReader(out)
-	for guarded := false; !guarded || len(s.group) < 3; {
+	for watched := false; !watched || len(s.group) < 3; {
 		line, err := s.said.ReadString('\n')
 		require.NoError(t, err)
 		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
 			s.group = append(s.group, pid)
 			continue
 		}
-		guarded = true
+		watched = true
 	}
 	return s
 }
 
-func TestGuard(t *testing.T) {
+func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("setsid"); err != nil {
 		t.Skip("no setsid here")
@@ -102,13 +102,13 @@ func TestGuard(t *testing.T) {
 		}
 		assert.Error(t, s.Wait())
 	})
-	t.Run("one that ends the group itself lets the guard go", func(t *testing.T) {
+	t.Run("one that ends the group itself dismisses the watchdog", func(t *testing.T) {
 		t.Parallel()
 		s := start(t, "orderly")
 		s.tell()
 		line, err := s.said.ReadString('\n')
 		require.NoError(t, err)
-		assert.Equal(t, "released\n", line)
+		assert.Equal(t, "dismissed\n", line)
 		for _, pid := range s.group {
 			assert.Eventually(t, func() bool { return ended(pid) }, time.Minute, time.Millisecond, pid)
 		}
