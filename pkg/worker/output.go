@@ -121,6 +121,22 @@ func (o *output) lastWords() string {
 	return strings.Join(words, "\n")
 }
 
+// loadNotice begins the line with which a Python worker begins to load its model.
+const loadNotice = "model_name: "
+
+// sinceLoad tells in a sentence what the worker has printed while it loaded its
+// model, in as many lines as its last words have.
+func (o *output) sinceLoad() string {
+	words := o.lastWords()
+	if at := strings.LastIndex("\n"+words, "\n"+loadNotice); at >= 0 {
+		_, words, _ = strings.Cut(words[at:], "\n")
+	}
+	if words == "" {
+		return "It has printed nothing meanwhile."
+	}
+	return "Its last words:\n" + words
+}
+
 // processID returns the pid that the worker printed, or 0.
 func (o *output) processID() int {
 	o.mu.Lock()
