@@ -127,6 +127,15 @@ func TestMarkers(t *testing.T) {
 		assert.Equal(t, []string{"a", "b"}, metrics)
 		assert.Equal(t, `{"level":"warn","message":"not [METRICS]c"}`+"\n", logged)
 	})
+	t.Run("a marked one may follow a text without a line end", func(t *testing.T) {
+		_, logged, _, metrics := reads(ownMark + "[METRICS]a\n50 %" + ownMark + "[METRICS]b\nmore\n\n" + ownMark + "\n")
+		assert.Equal(t, []string{"a", "b"}, metrics)
+		assert.Equal(t, `{"level":"warn","message":"50 %"}
+{"level":"warn","message":"more"}
+{"level":"warn"}
+{"level":"warn","message":"\u001e"}
+`, logged)
+	})
 }
 
 func TestLastWords(t *testing.T) {
