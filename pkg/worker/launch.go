@@ -151,7 +151,7 @@ func (l Launch) Environment(a model.Archive, extra ...string) []string {
 		}
 	}
 	env = append(env, l.Extra...)
-	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited))
+	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited), "TS_METRIC_MARK="+ownMark)
 	env = appendDocument(env, "TS_METRICS_CONFIG_JSON", l.MetricsJSON)
 	env = appendDocument(env, "TS_MODEL_CONFIG_JSON", a.ConfigJSON)
 	if a.Runtime == model.LSP {

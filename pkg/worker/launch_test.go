@@ -203,14 +203,14 @@ func TestEnviron(t *testing.T) {
 		assert.Equal(t, []string{
 			"PATH=/bin", "MY_SECRET_KEY=x", "TS_IPEX_ENABLE=inherited",
 			"TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false",
-			"PYTHONPATH=h.py:/inherited:" + a.Dir + ":/home/ts", "CUDA_VISIBLE_DEVICES=1",
+			"PYTHONPATH=h.py:/inherited:" + a.Dir + ":/home/ts", "TS_METRIC_MARK=\x1e", "CUDA_VISIBLE_DEVICES=1",
 		}, launch.Environment(a, "CUDA_VISIBLE_DEVICES=1"))
 	})
 	t.Run("hides inherited names only", func(t *testing.T) {
 		l := launch
 		l.Hidden = regexp.MustCompile(`^(?:.*SECRET.*|PYTHONPATH|TS_.*)$`).MatchString
 		assert.Equal(t, []string{
-			"PATH=/bin", "TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false", "PYTHONPATH=h.py:" + a.Dir + ":/home/ts",
+			"PATH=/bin", "TS_DECODE_INPUT_REQUEST=true", "TS_IPEX_ENABLE=false", "PYTHONPATH=h.py:" + a.Dir + ":/home/ts", "TS_METRIC_MARK=\x1e",
 		}, l.Environment(a))
 	})
 	t.Run("YAML files are handed over as JSON, if a variable may be that long", func(t *testing.T) {

@@ -44,17 +44,27 @@ func (o *output) read(r io.Reader, log zerolog.Logger, level zerolog.Level) {
 	lines.Split(splitLines())
 	for lines.Scan() {
 		line := strings.ToValidUTF8(lines.Text(), "\uFFFD")
-		if metric, ok := metricText(line); ok {
-			o.metric(metric)
-			continue
+		text, metric, ok := cutMetric(line)
+		if text != "" || !ok {
+			o.notice(text)
+			log.WithLevel(level).Msg(text)
 		}
-		o.notice(line)
-		log.WithLevel(level).Msg(line)
+		if ok {
+			o.metric(metric)
+		}
 	}
 }
 
-func metricText(line string) (string, bool) {
-	return strings.CutPrefix(strings.TrimPrefix(line, levelMark), metricMark)
+// cutMetric returns what a line says before its metric, and the metric, if it has
+// one: a marked metric may stand behind text that was not ended.
+func cutMetric(line string) (before, metric string, ok bool) {
+	if before, metric, ok = strings.Cut(line, ownMark+metricMark); ok {
+		return before, metric, true
+	}
+	if metric, ok = strings.CutPrefix(strings.TrimPrefix(line, levelMark), metricMark); ok {
+		return "", metric, true
+	}
+	return line, "", false
 }
 
 func pidText(line string) (pid int, ok bool) {
@@ -67,10 +77,12 @@ func pidText(line string) (pid int, ok bool) {
 }
 
 // A metric line begins with metricMark; levelMark may stand before a marker,
-// because C++ workers log them.
+// because C++ workers log them. ownMark stands before the metrics of our own
+// Python package, which is told to put it there: nobody prints it by chance.
 const (
 	metricMark = "[METRICS]"
 	levelMark  = "INFO > "
+	ownMark    = "\x1e"
 )
 
 // What is kept for the error of a failed start: lines per rank, and bytes of each.
@@ -119,6 +131,22 @@ func (o *output) lastWords() string {
 		words = words[:i] // what follows says nothing about the cause
 	}
 	return strings.Join(words, "\n")
+}
+
+// loadNotice begins the line with which a Python worker begins to load its model.
+const loadNotice = "model_name: "
+
+// sinceLoad tells in a sentence what the worker has printed while it loaded its
+// model, in as many lines as its last words have.
+func (o *output) sinceLoad() string {
+	words := o.lastWords()
+	if at := strings.LastIndex("\n"+words, "\n"+loadNotice); at >= 0 {
+		_, words, _ = strings.Cut(words[at:], "\n")
+	}
+	if words == "" {
+		return "It has printed nothing meanwhile."
+	}
+	return "Its last words:\n" + words
 }
 
 // processID returns the pid that the worker printed, or 0.

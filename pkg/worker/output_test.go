@@ -127,6 +127,15 @@ func TestMarkers(t *testing.T) {
 		assert.Equal(t, []string{"a", "b"}, metrics)
 		assert.Equal(t, `{"level":"warn","message":"not [METRICS]c"}`+"\n", logged)
 	})
+	t.Run("a marked one may follow a text without a line end", func(t *testing.T) {
+		_, logged, _, metrics := reads(ownMark + "[METRICS]a\n50 %" + ownMark + "[METRICS]b\nmore\n\n" + ownMark + "\n")
+		assert.Equal(t, []string{"a", "b"}, metrics)
+		assert.Equal(t, `{"level":"warn","message":"50 %"}
+{"level":"warn","message":"more"}
+{"level":"warn"}
+{"level":"warn","message":"\u001e"}
+`, logged)
+	})
 }
 
 func TestLastWords(t *testing.T) {
@@ -154,6 +163,25 @@ func TestLastWords(t *testing.T) {
 		o, _, _, _ := reads("")
 		assert.Empty(t, o.lastWords())
 	})
+}
+
+func TestSinceLoad(t *testing.T) {
+	const silent = "It has printed nothing meanwhile."
+	start := "Torch worker started.\nConnection accepted: x.\nmodel_name: m, batchSize: 1\n"
+	for name, c := range map[string]struct{ said, want string }{
+		"nothing":                   {start, silent},
+		"by two ranks":              {start + start, silent},
+		"lines":                     {start + "1 of 9\n2 of 9\n", "Its last words:\n1 of 9\n2 of 9"},
+		"more than the last words":  {start + "1\n2\n3\n4\n5\n6\n", "Its last words:\n2\n3\n4\n5\n6"},
+		"a traceback":               {start + "a\nTraceback (most recent call last):\nKeyError\n", "Its last words:\nTraceback (most recent call last):\nKeyError"},
+		"by one that does not load": {"booting\n", "Its last words:\nbooting"},
+		"nothing at all":            {"", silent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, _, _, _ := reads(c.said)
+			assert.Equal(t, c.want, o.sinceLoad())
+		})
+	}
 }
 
 func BenchmarkOutput(b *testing.B) {

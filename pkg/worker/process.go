@@ -173,7 +173,7 @@ func (p *process) waitReady(ctx context.Context, limit time.Duration) error {
 			}
 			return fault.New(fault.Worker, errStreamClosed)
 		case <-timer.C:
-			return fault.New(fault.Worker, errBootTimeout)
+			return &fault.Error{Kind: fault.Worker, Message: errBootTimeout, Details: tooSlow("The worker process did not listen", limit)}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -23,6 +23,7 @@ func TestWaitReady(t *testing.T) {
 			err := booting(1).waitReady(t.Context(), bootLimit)
 			assert.Equal(t, "Backend worker startup time out.", fault.Message(err))
 			assert.Equal(t, 500, fault.Status(err))
+			assert.Contains(t, fault.Details(err), "did not listen within 120 s. If it needs longer, raise startupTimeout ")
 			assert.Equal(t, 2*time.Minute, time.Since(start))
 		})
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ const bootLimit = 2 * time.Minute
 // nothing of the incarnation is left and the state is Stopped. The error is a
 // fault of kind Worker whose Status is the code of the load (500 for whatever
 // is not an answer, 413 for a process that was killed) and whose Details are
-// the last words of the process; when ctx ended, its cause is in the chain.
+// the last words of the process, after the setting to change if it was too slow;
+// when ctx ended, its cause is in the chain.
 func (w *Worker) Start(ctx context.Context) error {
 	began := time.Now()
 	w.ruined, w.ahead, w.aheadErr = false, nil, nil
@@ -69,6 +71,12 @@ func (w *Worker) boot(ctx context.Context) error {
 		return fault.Wrap(fault.Worker, errNoProcess, err)
 	}
 	return w.process().waitReady(ctx, max(bootLimit, w.cfg.Settings.Timeouts.Startup))
+}
+
+// tooSlow says what did not happen in time, and which setting gives it more.
+func tooSlow(what string, limit time.Duration) string {
+	return fmt.Sprintf("%s within %g s. If it needs longer, raise startupTimeout in model-config.yaml, "+
+		"startup_timeout of the registration, or default_startup_timeout.", what, limit.Seconds())
 }
 
 func (w *Worker) spawn(ctx context.Context) error {
@@ -163,7 +171,8 @@ func (w *Worker) load(ctx context.Context) error {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fault.Wrap(fault.Worker, errNoAnswer, err)
+		late := tooSlow("The model did not load", w.cfg.Settings.Timeouts.Startup)
+		return &fault.Error{Kind: fault.Worker, Message: errNoAnswer, Details: late, Err: err}
 	case err != nil:
 		return fault.Wrap(fault.Worker, "Worker died.", err)
 	case r.Code != 200:
@@ -244,13 +253,17 @@ func (w *Worker) startFailure(err error) *fault.Error {
 	if f.Message == "" {
 		f.Message = err.Error()
 	}
+	late := ""
 	if answer, ok := errors.AsType[*fault.Error](err); ok {
-		f.Status, f.Err = cmp.Or(answer.Status, f.Status), answer.Err
+		f.Status, f.Err, late = cmp.Or(answer.Status, f.Status), answer.Err, answer.Details
 	}
 	p := w.process()
 	switch {
 	case p == nil:
-		f.Details = err.Error()
+		f.Details = cmp.Or(late, err.Error())
+	case late != "":
+		w.log.Warn().Msg(late)
+		f.Details = late + " " + p.out.sinceLoad()
 	case p.endedWithin(exitNotice):
 		<-p.done // its last words
 		if p.killed() {

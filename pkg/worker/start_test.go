@@ -150,12 +150,17 @@ func TestStartFails(t *testing.T) {
 		out := &logs{}
 		cfg := workertest.Config(t, workertest.Archive(t, workertest.Script{Load: workertest.Action{Do: workertest.Hang}}))
 		cfg.Settings.Timeouts.Startup, cfg.Log = 100*time.Millisecond, out.make
-		err := fails(t, worker.New(cfg))
+		w := worker.New(cfg)
+		err := fails(t, w)
 		assert.Equal(t, "Backend worker did not respond in given time", fault.Message(err))
 		assert.Equal(t, 500, fault.Status(err))
+		assert.Contains(t, fault.Details(err), "The model did not load within 0.1 s. If it needs longer, raise startupTimeout in "+
+			"model-config.yaml, startup_timeout of the registration, or default_startup_timeout. It")
+		assert.Equal(t, fault.Details(err), w.Status().Error)
 		assert.Contains(t, out.of(t, worker.LogThread),
 			"Backend worker error\norg.pytorch.serve.wlm.WorkerInitializationException: Backend worker did not respond in given time")
 		assert.Contains(t, out.of(t, worker.LogThread), "Load model failed: m, error: Worker died.")
+		assert.Contains(t, strings.Join(out.of(t, worker.LogThread), "\n"), "raise startupTimeout in model-config.yaml")
 	})
 	t.Run("a startup timeout of 0 leaves no time", func(t *testing.T) {
 		t.Parallel()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import json
 import pathlib
 import shutil
-import sys
 from typing import Any, Dict, List
 
 import frontend
@@ -247,51 +245,6 @@ def test_PYB_018_one_context_for_all(serve: StartWorker) -> None:
     )
     answer(worker)
     assert json.loads(worker.answer(frontend.Request("r2")).body) == ["r1", "r2"]
-
-
-@pytest.mark.parametrize(
-    ("source", "package", "distribution"),
-    [
-        ("def handle(data, context):\n    import PIL.Image\n", "PIL", "Pillow"),
-        (
-            "from ts.torch_handler.base_handler import BaseHandler\n\nclass H(BaseHandler):\n    pass\n",
-            "torch",
-            "torch",
-        ),
-    ],
-)
-def test_PYB_013_a_missing_package_and_how_to_install_it(
-    make_model: MakeModel, start: StartWorker, source: str, package: str, distribution: str
-) -> None:
-    if importlib.util.find_spec(package) is not None:
-        pytest.skip("%s is installed here" % package)
-    worker = start(make_model(source, manifest={"model": {}}))
-    assert worker.load("handler.py").code == 500
-    last = worker.wait_for("ModuleNotFoundError: No module named '%s" % package)
-    advice = "%s is not installed: run `%s -m pip install %s`, or put it into the archive's requirements.txt"
-    assert last.endswith("; " + advice % (package, sys.executable, distribution))
-    assert worker.exit_status() == 1
-
-
-def test_nothing_is_installed_by_the_name_of_an_unknown_module(make_model: MakeModel, start: StartWorker) -> None:
-    """It may be a file that was forgotten; anybody can register its name in a package index."""
-    worker = start(make_model("import no_such_package.part\n", manifest={"model": {}}))
-    assert worker.load("handler.py").code == 500
-    last = worker.wait_for(
-        "ModuleNotFoundError: No module named 'no_such_package'; no_such_package is neither installed "
-    )
-    assert "pip" not in last
-    assert worker.exit_status() == 1
-
-
-def test_a_module_of_the_archive_that_is_missing(make_model: MakeModel, start: StartWorker) -> None:
-    worker = start(
-        make_model(
-            "from package import missing_part\nimport package.part\n", {"package/__init__.py": "missing_part = 1"}
-        )
-    )
-    assert worker.load("handler.py").code == 500
-    assert worker.wait_for("ModuleNotFoundError: ") == "ModuleNotFoundError: No module named 'package.part'"
 
 
 CONFIG = "def handle(data, context):\n    return [context.model_yaml_config] if data else None\n"

@@ -169,3 +169,30 @@ def test_output_without_a_reader_does_no_harm(monkeypatch: pytest.MonkeyPatch) -
 
 def test_logging_is_left_to_the_handler() -> None:
     assert logging.getLogger("ts.lines").handlers == []
+
+
+def test_metrics_are_marked_where_the_server_asks_for_it(make_model: MakeModel, start: StartWorker) -> None:
+    """So that a text without a line end, which a handler has printed before, does not swallow them."""
+    handler = """
+        from ts.metrics.metric import Metric
+        from ts.service import emit_metrics
+
+        def handle(data, context):
+            if data is None:
+                return
+            print("50 %", end="", flush=True)
+            context.metrics.add_counter("Calls", 1)
+            context.metrics.add_counter("Calls", "many")
+            metric = Metric("Old", 1, "count", [])
+            metric.update(2)
+            emit_metrics([metric])
+            return ["OK"]
+    """
+    worker = start(make_model(handler), environment={"TS_METRIC_MARK": "\x1e"})
+    assert worker.load("handler.py").code == 200
+    assert worker.answer(body("")).body == b"OK"
+    worker.wait_for("PredictionTime")
+    found = [line for line in worker.output().split("\n") if "METRICS" in line]
+    assert found[0].startswith("50 %\x1e[METRICS]Calls.Count:1|")
+    starts = ["[METRICS]" + name for name in ("Failed to update ", "Old.Count:2|", "Old.Count:1|", "PredictionTime.")]
+    assert [line.startswith("\x1e" + name) for line, name in zip(found[1:], starts)] == [True] * 4

@@ -270,33 +270,6 @@ def test_WRK_043_PYB_090_other_ranks_answer_the_load_alone(make_model: MakeModel
     assert worker.exit_status() == 0
 
 
-def test_sigterm_ends_an_idle_worker(serve: StartWorker) -> None:
-    worker = serve(OK)
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.exit_status() == 0
-    assert worker.peer is not None
-    assert worker.peer.ended()
-
-
-def test_sigterm_ends_a_busy_worker(serve: StartWorker) -> None:
-    worker = serve(
-        """
-        import threading
-
-        def handle(data, context):
-            if data:
-                print("busy")
-                threading.Event().wait()
-        """
-    )
-    assert worker.peer is not None
-    worker.peer.socket.sendall(frontend.infer_command(frontend.body(b"")))
-    worker.wait_for("busy")
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.peer.ended()
-    assert worker.exit_status() == 0
-
-
 def test_threads_of_the_handler_do_not_keep_the_process(serve: StartWorker) -> None:
     worker = serve(
         """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
+import pickle
 from typing import Any, Dict, List
 
 import frontend
@@ -157,7 +159,50 @@ def test_PYB_033_headers_under_any_case() -> None:
     assert 7 not in headers
     with pytest.raises(KeyError):
         headers["absent"]
-    assert json.loads(json.dumps(headers)) == {"X-Foo": "1", "x-bar": "2", "X-BAR": "3"}
+
+
+def test_PYB_033_headers_are_changed_under_any_case() -> None:
+    headers: Any = RequestProperties({"X-Foo": "1", "X-Bar": "2", "X-Baz": "3"})
+    assert headers.setdefault("x-foo", "new") == "1"
+    assert headers.pop("x-bar") == "2"
+    del headers["x-baz"]
+    assert headers == {"X-Foo": "1"}
+    assert headers.setdefault("x-new", "new") == "new"
+    headers[7] = "no text"
+    assert "absent" not in headers
+    assert headers.pop("absent", None) is None
+    for remove in (headers.pop, headers.__delitem__):
+        with pytest.raises(KeyError):
+            remove("absent")
+
+
+COPIES: Dict[str, Any] = {"copy.copy": copy.copy, "copy.deepcopy": copy.deepcopy, "copy()": lambda them: them.copy()}
+DICTS: Dict[str, Any] = {
+    "**": lambda them: (lambda **named: named)(**them),
+    "{**}": lambda them: {**them},
+    "dict": dict,
+    "JSON": lambda them: json.loads(json.dumps(them)),
+    "pickle": lambda them: pickle.loads(pickle.dumps(them)),
+    "old pickle": lambda them: pickle.loads(pickle.dumps(them, 0)),
+    "repr": lambda them: ast.literal_eval(repr(them)),
+}
+
+
+@pytest.mark.parametrize("name", [*COPIES, *DICTS])
+def test_headers_pass_for_a_dict(name: str) -> None:
+    content = {"X-Foo": "1", "body": {"content-type": "a/b"}}
+    headers = RequestProperties(content)
+    assert isinstance(headers, dict)
+    assert headers == content
+    assert content == headers
+    made = {**COPIES, **DICTS}[name](headers)
+    assert made == content
+    if name in DICTS:
+        assert type(made) is dict
+        return
+    assert made["x-foo"] == "1"
+    assert made is not headers
+    assert (made["body"] is headers["body"]) == (name != "copy.deepcopy")
 
 
 def test_the_context_before_the_first_batch() -> None:

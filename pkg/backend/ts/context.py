@@ -174,18 +174,32 @@ class RequestProcessor:
         return self._request_header
 
 
-class RequestProperties(_Dict):
+class _LooksLikeDict(type):
+    """Makes a class say that it is dict, to those who ask for its bases: PyYAML's SafeDumper writes nothing else."""
+
+    @property
+    def __mro__(cls) -> Tuple[type, ...]:
+        return dict.__mro__
+
+
+class RequestProperties(_Dict, metaclass=_LooksLikeDict):  # type: ignore[misc] # mypy knows Dict, not dict
     """Headers under the names that came; a look-up for which there is no exact match finds them under any case.
 
     HTTP/2, proxies and the server itself change the case of names, and handlers look them up as clients wrote them.
+    Whoever writes them down takes them for a dict. So are pickled ones, which may be read where no package ts is.
     """
 
     def __missing__(self, key: str) -> Any:
-        wanted = key.lower() if isinstance(key, str) else key
-        for name, value in self.items():
-            if name.lower() == wanted:
-                return value
-        raise KeyError(key)
+        name = self._spelling(key)
+        if name is None:
+            raise KeyError(key)
+        return self[name]
+
+    def __contains__(self, key: object) -> bool:
+        return self._spelling(key) is not None
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(self._spelling(key) or key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a header; default if there is none."""
@@ -194,5 +208,31 @@ class RequestProperties(_Dict):
         except KeyError:
             return default
 
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (isinstance(key, str) and self.get(key, self) is not self)
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a header and return it; default, if that is given, if there is none."""
+        return super().pop(self._spelling(key) or key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Return a header; default, which is put there, if there is none."""
+        return super().setdefault(self._spelling(key) or key, default)
+
+    def copy(self) -> RequestProperties:
+        """Return other headers with the same content."""
+        return RequestProperties(self)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> RequestProperties:
+        import copy
+
+        return RequestProperties(copy.deepcopy(dict(self), memo))
+
+    def __reduce__(self) -> Tuple[type, Tuple[Dict[str, Any]]]:
+        return dict, (dict(self),)
+
+    def _spelling(self, key: Any) -> Any:
+        """Return the name of the header that a look-up finds; None if it finds none."""
+        if super().__contains__(key):
+            return key
+        wanted = key.lower() if isinstance(key, str) else None
+        return next((name for name in self if isinstance(name, str) and name.lower() == wanted), None)

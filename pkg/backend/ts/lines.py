@@ -13,6 +13,9 @@ import threading
 import time
 from typing import Iterator, List
 
+METRIC = os.environ.get("TS_METRIC_MARK", "") + "[METRICS]"
+"""Begins a metric line. A server that says by what mark it knows one finds it behind a text without a line end, too."""
+
 MAX_HELD_LINES = 64
 MAX_HELD_SECONDS = 1.0
 

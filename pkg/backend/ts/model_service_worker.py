@@ -55,6 +55,10 @@ class LoadFailed(Exception):
     """The model did not load; the server knows."""
 
 
+class Terminated(SystemExit):
+    """SIGTERM has come: the worker ends as it does when the server disconnects."""
+
+
 class TorchModelServiceWorker:
     """One worker: a socket, then a connection, then a model.
 
@@ -103,11 +107,13 @@ class TorchModelServiceWorker:
         Raises:
             socket.timeout: the server did not connect.
             LoadFailed: the model did not load.
+            Terminated: SIGTERM came.
             ts.wire.ProtocolError: what the server sent is no command.
         """
-        for line in ("[PID]%d" % os.getpid(), "Torch worker started.", "Python runtime: " + platform.python_version()):
-            lines.OUTPUT.write(line)
+        runtime = platform.python_version()
         try:
+            for line in ("[PID]%d" % os.getpid(), "Torch worker started.", "Python runtime: " + runtime):
+                lines.OUTPUT.write(line)
             connection, address = self._listener.accept(SOCKET_ACCEPT_TIMEOUT)
         finally:
             self._listener.close()
@@ -120,6 +126,9 @@ class TorchModelServiceWorker:
                 self._serve(connection)
         except (wire.Disconnected, BrokenPipeError, ConnectionResetError):
             lines.OUTPUT.write("Frontend disconnected.")
+        except Terminated:
+            lines.OUTPUT.write("Terminated.")
+            raise
         finally:
             connection.close()
             gc.unfreeze()  # at the end it shall find what the model has made, and finalize it
@@ -153,6 +162,7 @@ class TorchModelServiceWorker:
 
         Raises:
             LoadFailed: it does not load; the server and the log know why.
+            Terminated: nothing is wrong, so neither has to.
         """
         lines.OUTPUT.write("model_name: %s, batchSize: %d" % (load.model_name, load.batch_size))
         self._metrics.model_name = load.model_name
@@ -167,6 +177,8 @@ class TorchModelServiceWorker:
                 load.limit_max_image_pixels,
                 self._metrics,
             )
+        except Terminated:
+            raise
         except BaseException as error:
             refusal = _load_refusal(load.model_name, error)
             connection.send(wire.response(*refusal, items=()))
@@ -243,7 +255,7 @@ def _profiled() -> Iterator[None]:
 def _terminate(*_: Any) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _leave_within(EXIT_GRACE, 0)
-    sys.exit(0)
+    raise Terminated(0)
 
 
 def _unterminate() -> None:
