@@ -44,6 +44,12 @@ func (l Launch) address(port int) (network, address string) {
 	return "unix", filepath.Join(l.SocketDir, ".ts.sock."+strconv.Itoa(port))
 }
 
+// held returns the path, without the rank, of the files in which the worker with
+// this port keeps the lines that it holds back.
+func (l Launch) held(port int) string {
+	return filepath.Join(l.SocketDir, ".ts.held."+strconv.Itoa(port))
+}
+
 // command returns the argument list of a worker (WRK §9.1, §9.4, §9.6). pin returns
 // the words that bind what an interpreter runs to CPU cores.
 func (l Launch) command(port int, a model.Archive, s model.Settings, pin func(python string) []string) ([]string, error) {

@@ -22,8 +22,9 @@ type program struct {
 	args     []string
 	dir      string // its working directory
 	env      []string
-	ranks    int  // processes that torchrun starts, if that is what args do, else 0
-	indirect bool // the worker is what args start, or each of its ranks is
+	held     string // path, without the rank, of what it holds back of its output
+	ranks    int    // processes that torchrun starts, if that is what args do, else 0
+	indirect bool   // the worker is what args start, or each of its ranks is
 }
 
 // process is one incarnation of a worker's process: its group and its output.
@@ -137,6 +138,7 @@ func (p *process) reap(stdout, stderr *os.File, streams streamLog) {
 	_ = stdout.SetReadDeadline(deadline) // fails only when it was closed already
 	_ = stderr.SetReadDeadline(deadline)
 	readers.Wait()
+	p.readHeld(streams)
 	close(p.done)
 }
 

@@ -93,14 +93,15 @@ func (w *Worker) spawn(ctx context.Context) error {
 	}
 	w.cycle.Debug().Msg("Worker cmdline: " + cmdline(args))
 	devices := w.cfg.Settings.Devices
-	var extra []string
+	held := w.cfg.Launch.held(w.cfg.Port)
+	extra := []string{heldVariable + "=" + held}
 	ranks := devices.Ranks()
 	if ranks > 0 {
-		extra = torchrunEnv(devices.Torchrun)
+		extra = append(extra, torchrunEnv(devices.Torchrun)...)
 	}
 	p, err := spawn(program{
 		args: args, dir: w.cfg.Archive.Dir, env: w.cfg.Launch.Environment(w.cfg.Archive, append(extra, w.cfg.Env...)...),
-		ranks: ranks, indirect: ranks > 0 || pinned != nil,
+		held: held, ranks: ranks, indirect: ranks > 0 || pinned != nil,
 	}, streamLog{
 		stdout: w.cfg.Log(LogModel, w.name+"-stdout"),
 		stderr: w.cfg.Log(LogModel, w.name+"-stderr"),

@@ -222,6 +222,21 @@ func TestOutput(t *testing.T) {
 			assert.NotContains(t, line, "INFO > ")
 		}
 	})
+	t.Run("metrics outlive their worker, and follow text without a line end", func(t *testing.T) {
+		t.Parallel()
+		a := e2etest.Archive{Name: "abrupt", Handler: `import os
+
+def handle(data, context):
+    if data:
+        print("half a line of the abrupt one", end="", flush=True)
+        context.metrics.add_counter("BeforeTheEnd", 1)
+        os._exit(1)
+`}
+		register(t, l.Server, "initial_workers=1&url="+a.Write(t, l.Store))
+		assertFailure(t, l.In(t).askOf("abrupt", "", ""), 500, "InternalServerException", "Worker died.")
+		assert.Len(t, log(t, "model_metrics.log", " - BeforeTheEnd.Count:1.0|"), 1)
+		log(t, "model_log.log", "MODEL_LOG - half a line of the abrupt one\n")
+	})
 	t.Run("LOG-023 WRK-059 the process id", func(t *testing.T) {
 		t.Parallel()
 		l.model(t, "pid", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pathlib
 import re
 import socket
 from typing import Any, List
@@ -144,9 +145,12 @@ def test_the_lines_of_a_batch_are_written_at_once(written: Written, monkeypatch:
 
 def test_lines_are_not_held_for_ever(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     lines.OUTPUT.hold()
-    for at in range(lines.MAX_HELD_LINES):
-        lines.OUTPUT.write(str(at))
-    assert len(written()) == lines.MAX_HELD_LINES
+    fit = (lines.HELD_SIZE - 4) // 100
+    for _ in range(fit):
+        lines.OUTPUT.write("x" * 99)
+    assert written() == []
+    lines.OUTPUT.write("y" * 99)
+    assert written() == ["x" * 99] * fit + ["y" * 99]
     monkeypatch.setattr(lines, "MAX_HELD_SECONDS", -1)
     lines.OUTPUT.write("late")
     assert written() == ["late"]
@@ -196,3 +200,111 @@ def test_metrics_are_marked_where_the_server_asks_for_it(make_model: MakeModel, 
     assert found[0].startswith("50 %\x1e[METRICS]Calls.Count:1|")
     starts = ["[METRICS]" + name for name in ("Failed to update ", "Old.Count:2|", "Old.Count:1|", "PredictionTime.")]
     assert [line.startswith("\x1e" + name) for line, name in zip(found[1:], starts)] == [True] * 4
+
+
+def kept(path: pathlib.Path) -> List[str]:
+    content = path.read_bytes()
+    end = int.from_bytes(content[:4], "little")
+    return content[4:end].decode().splitlines()
+
+
+ENDS = {
+    "os._exit": "os._exit(3)",
+    "SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)",
+    "a fault of a library": "ctypes.string_at(0)",
+    "a fault while a thread works": "threading.Thread(target=time.sleep, args=(9,)).start(); ctypes.string_at(0)",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_is_held_outlives_the_process(
+    make_model: MakeModel, start: StartWorker, tmp_path: pathlib.Path, end: str
+) -> None:
+    source = """
+        import ctypes, os, signal, threading, time
+
+        def handle(data, context):
+            if data is None:
+                return
+            context.metrics.add_counter("Calls", 1)
+            if data[0]["body"] == "end":
+                context.metrics.add_counter("Last", 1)
+                %s
+            return ["OK"]
+    """
+    worker = start(make_model(source % ENDS[end]), environment={"TS_HELD_LINES": str(tmp_path / "held")})
+    assert worker.load("handler.py").code == 200
+    assert worker.answer(body("")).body == b"OK"
+    worker.wait_for("PredictionTime")
+    file = tmp_path / "held.0"
+    assert kept(file) == []
+    with pytest.raises((EOFError, ConnectionResetError)):
+        worker.infer(body("end"))
+    worker.exit_status()
+    assert [line.partition(":")[0] for line in kept(file)] == ["[METRICS]Calls.Count", "[METRICS]Last.Count"]
+    assert [line.partition(":")[0] for line in worker.metrics()] == [
+        "[METRICS]Calls.Count",
+        "[METRICS]PredictionTime.Milliseconds",
+    ]
+
+
+def test_a_forked_process_does_not_touch_what_its_parent_holds(
+    make_model: MakeModel, start: StartWorker, tmp_path: pathlib.Path
+) -> None:
+    source = """
+        import os
+
+        def handle(data, context):
+            if data is None:
+                return
+            context.metrics.add_counter("Parent", 1)
+            child = os.fork()
+            if not child:
+                context.metrics.add_counter("Child", 1)
+                os._exit(0)
+            os.waitpid(child, 0)
+            os._exit(0)
+    """
+    worker = start(make_model(source), environment={"TS_HELD_LINES": str(tmp_path / "held")})
+    assert worker.load("handler.py").code == 200
+    with pytest.raises(EOFError):
+        worker.infer(body(""))
+    worker.exit_status()
+    assert [line.partition(":")[0] for line in kept(tmp_path / "held.0")] == ["[METRICS]Parent.Count"]
+    assert [line.partition(":")[0] for line in worker.metrics()] == ["[METRICS]Child.Count"]
+
+
+def test_lines_that_do_not_fit_the_file_are_written(written: Written, tmp_path: pathlib.Path) -> None:
+    output = lines.OUTPUT
+    output.keep_in(str(tmp_path / "held"))
+    output.hold()
+    output.write("ł" * 10)
+    assert kept(tmp_path / "held") == ["ł" * 10]
+    assert written() == []
+    output.write("x" * lines.HELD_SIZE)
+    assert kept(tmp_path / "held") == []
+    assert written() == ["ł" * 10, "x" * lines.HELD_SIZE]
+    output.write("y")
+    assert kept(tmp_path / "held") == ["y"]
+    output.release()
+    assert kept(tmp_path / "held") == []
+    assert written() == ["y"]
+    output.forget()
+
+
+def test_without_the_file_lines_are_held_all_the_same(written: Written, tmp_path: pathlib.Path) -> None:
+    lines.OUTPUT.keep_in(str(tmp_path / "no" / "folder"))
+    lines.OUTPUT.hold()
+    lines.OUTPUT.write("a")
+    assert written() == []
+    lines.OUTPUT.release()
+    assert written() == ["a"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_does_no_harm(written: Written) -> None:
+    lines.OUTPUT.keep_in("/dev/full")
+    lines.OUTPUT.hold()
+    lines.OUTPUT.write("a")
+    lines.OUTPUT.release()
+    assert written() == ["a"]

@@ -45,6 +45,8 @@ LOCAL_RANK = int(os.environ.get("LOCAL_RANK", "0"))
 WORLD_SIZE = int(os.environ.get("WORLD_SIZE", "0"))
 WORLD_RANK = int(os.environ.get("RANK", "0"))
 LOCAL_WORLD_SIZE = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
+HELD_LINES = os.environ.get("TS_HELD_LINES", "")
+"""Path of the file, without the rank, where the server looks for lines that are held when the process ends."""
 
 PROFILE = "/tmp/tsPythonProfile.prof"
 
@@ -272,6 +274,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     """
     args = ArgParser.extract_args(argv)
     with lines.own_output():
+        if HELD_LINES:
+            lines.OUTPUT.keep_in("%s.%d" % (HELD_LINES, LOCAL_RANK))
         try:
             worker = TorchModelServiceWorker(
                 args.sock_type, args.sock_name, args.host, args.port, args.metrics_config, args.async_comm

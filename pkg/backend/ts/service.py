@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Optional,
 
 from ts import __version__, decoding, reply, wire, yaml_file
 from ts.context import Context, RequestProcessor, RequestProperties
-from ts.lines import METRIC, OUTPUT
+from ts.lines import OUTPUT
 from ts.protocol.otf_message_handler import create_predict_response
 from ts.utils.util import PredictionException, get_yaml_config
 
@@ -194,4 +194,4 @@ def _model_config(model_dir: str, manifest: Optional[Dict[str, Any]]) -> Dict[st
 def emit_metrics(metrics: Optional[Iterable[Any]]) -> None:
     """Write a metric line for each ts.metrics.metric.Metric."""
     for metric in metrics or ():
-        OUTPUT.write(METRIC + str(metric))
+        OUTPUT.metric(str(metric))

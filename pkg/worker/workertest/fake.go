@@ -2,6 +2,7 @@ package workertest
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -345,6 +346,9 @@ func (f *fake) spoil(how Do) error {
 func (f *fake) prelude(a Action) {
 	f.print(strings.Repeat(a.Print, max(a.Times, 1)))
 	_, _ = os.Stderr.WriteString(a.Complain)
+	if a.Hold != "" {
+		f.hold(a.Hold)
+	}
 	if a.Fork {
 		f.fork()
 	}
@@ -371,6 +375,15 @@ func (f *fake) prelude(a Action) {
 }
 
 func (f *fake) print(text string) { _, _ = io.WriteString(f.out, text) }
+
+func (f *fake) hold(text string) {
+	const head = 4
+	file := binary.LittleEndian.AppendUint32(nil, uint32(head+len(text))) //nolint:gosec // a few lines
+	path := os.Getenv("TS_HELD_LINES") + "." + strconv.Itoa(f.rank)
+	if err := os.WriteFile(path, append(file, text...), 0o600); err != nil { //nolint:gosec // the worker says where
+		f.print(err.Error() + "\n")
+	}
+}
 
 func (f *fake) fork() {
 	child := exec.Command(os.Args[0]) //nolint:gosec,noctx // itself; its end is the subject of the test

@@ -66,6 +66,8 @@ type Action struct {
 	// Print is written to standard output before it acts, Times times (0: once).
 	Print string
 	Times int
+	// Hold is written to where the server reads it when the process has ended.
+	Hold string
 	// Complain is written to standard error before it acts.
 	Complain string
 	// Fork starts a process that sleeps in the worker's group and holds its

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import Any, Optional, Sequence
 
-from ts.lines import METRIC, OUTPUT
+from ts.lines import OUTPUT
 from ts.metrics.dimension import Dimension
 from ts.metrics.metric_abstract import MetricAbstract
 from ts.metrics.metric_type_enum import MetricTypes
@@ -35,7 +35,7 @@ class CachingMetric(MetricAbstract):
         metric_type: MetricTypes = MetricTypes.COUNTER,
     ) -> None:
         super().__init__(metric_name, unit, dimension_names, metric_type)
-        self._prefix = "%s%s.%s:" % (METRIC, metric_name, self.unit)
+        self._prefix = "%s.%s:" % (metric_name, self.unit)
         self._suffix = "|#type:%s|#hostname:%s," % (_TYPES[metric_type], host_name())
 
     def add_or_update(self, value: Any, dimension_values: Optional[Sequence[Any]] = (), request_id: str = "") -> None:
@@ -85,11 +85,11 @@ class CachingMetric(MetricAbstract):
         if "+" in text:
             text = text.replace("+", "")  # 1e+16: 0.12's servers want 1e16
         line = self._prefix + text + "|#" + dimension_string + self._suffix + str(int(time.time()))
-        OUTPUT.write(line + "," + request_id if request_id else line)
+        OUTPUT.metric(line + "," + request_id if request_id else line)
 
     def _refuse(self, dimension_string: str, value: Any, reason: str) -> None:
         text = "Failed to update metric with name:%s and dimensions: %s with value: %s: %s"
-        OUTPUT.write(METRIC + text % (self.metric_name, dimension_string, value, reason))
+        OUTPUT.metric(text % (self.metric_name, dimension_string, value, reason))
 
 
 def _number(value: Any) -> Any:

@@ -6,7 +6,7 @@ import collections
 import time
 from typing import Any, Dict, Optional, Sequence
 
-from ts.lines import METRIC, OUTPUT
+from ts.lines import OUTPUT
 from ts.metrics.caching_metric import host_name
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.metrics.unit import Units
@@ -37,7 +37,7 @@ class Metric:
 
         compat(0.12): value stays what it was, so that it can still be reported by ts.service.emit_metrics (MET-080).
         """
-        OUTPUT.write(METRIC + self._line(value, "|#type:%s" % self.metric_type.name))
+        OUTPUT.metric(self._line(value, "|#type:%s" % self.metric_type.name))
 
     def reset(self) -> None:
         """Report 0."""
