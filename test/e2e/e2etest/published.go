@@ -28,13 +28,17 @@ func Published(dir string) Option {
 }
 
 // frontend returns the process that serves: the command of 0.12 only waits for a
-// child of its own.
+// child of its own. That child's children look like it until they become workers.
 func (s *Site) frontend(command int) int {
 	if !s.published {
 		return command
 	}
 	all := s.Processes()
-	at := slices.IndexFunc(all, func(p Process) bool { return filepath.Base(p.Args[0]) == "java" })
+	isJava := func(p Process) bool { return filepath.Base(p.Args[0]) == "java" }
+	at := slices.IndexFunc(all, func(p Process) bool {
+		above := parent(p.PID)
+		return isJava(p) && !slices.ContainsFunc(all, func(other Process) bool { return other.PID == above && isJava(other) })
+	})
 	require.GreaterOrEqual(s.t, at, 0, "no Java process among %v", all)
 	return all[at].PID
 }
