@@ -3,7 +3,6 @@ package server
 import (
 	"log"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -87,14 +86,6 @@ func clock(zone *time.Location) func() time.Time {
 		return time.Now
 	}
 	return func() time.Time { return time.Now().In(zone) }
-}
-
-// without returns NAME=value texts but for those whose names are hidden.
-func without(environ []string, hidden func(name string) bool) []string {
-	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return hidden(name)
-	})
 }
 
 // environment makes a map of NAME=value texts.

@@ -140,25 +140,23 @@ func (s *Server) launch() (worker.Launch, error) {
 	if metricsFile == "" {
 		metricsFile = filepath.Join(home, "ts", "configs", "metrics.yaml")
 	}
-	hidden := func(string) bool { return false }
-	if c.HideEnv != nil {
-		hidden = c.HideEnv.MatchString
-	}
 	l := worker.Launch{
 		Home:          home,
 		Python:        c.Python,
-		Resolve:       (&backend.Interpreters{Environ: without(s.deps.Environ, hidden)}).Resolve,
 		MetricsConfig: metricsFile,
 		SocketDir:     s.work.own,
 		LogDir:        s.cfg.Logs.Dir,
 		Debug:         c.Debug,
 		TCP:           c.TCP,
 		Environ:       s.deps.Environ,
-		Hidden:        hidden,
 		Extra:         c.Env,
 		CPPLogConfig:  c.CPPLogConfig,
 		LimitPixels:   c.LimitImagePixels,
 	}
+	if c.HideEnv != nil {
+		l.Hidden = c.HideEnv.MatchString
+	}
+	l.Resolve = (&backend.Interpreters{Environ: l.Inherited()}).Resolve
 	if c.Debug {
 		l.SocketDir = s.cfg.Server.TempDir // where whoever starts the worker expects its socket
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -140,22 +141,30 @@ func appendDocument(env []string, name, text string) []string {
 	return append(env, name+"="+text)
 }
 
-// Environment returns the environment of a worker (WRK §10). The filter applies to
-// inherited variables only, so that it cannot remove what the worker needs to
-// start (WRK-D22).
-func (l Launch) Environment(a model.Archive, extra ...string) []string {
-	env := make([]string, 0, len(l.Environ)+len(l.Extra)+len(extra)+2)
-	inherited := ""
+// Inherited returns what workers get of the server's environment, never nil. The
+// filter applies to that only, so that it cannot remove what a worker needs to start
+// (WRK-D22).
+func (l Launch) Inherited() []string {
+	env := make([]string, 0, len(l.Environ))
 	for _, kv := range l.Environ {
-		name, value, _ := strings.Cut(kv, "=")
-		switch {
-		case l.Hidden != nil && l.Hidden(name):
-		case name == "PYTHONPATH":
-			inherited = value
-		default:
+		name, _, _ := strings.Cut(kv, "=")
+		if l.Hidden == nil || !l.Hidden(name) {
 			env = append(env, kv)
 		}
 	}
+	return env
+}
+
+// Environment returns the environment of a worker (WRK §10).
+func (l Launch) Environment(a model.Archive, extra ...string) []string {
+	inherited := ""
+	env := slices.DeleteFunc(l.Inherited(), func(kv string) bool {
+		value, ok := strings.CutPrefix(kv, "PYTHONPATH=")
+		if ok {
+			inherited = value
+		}
+		return ok
+	})
 	env = append(env, l.Extra...)
 	env = append(env, "PYTHONPATH="+l.pythonPath(a, inherited), "TS_METRIC_MARK="+ownMark)
 	env = appendDocument(env, "TS_METRICS_CONFIG_JSON", l.MetricsJSON)
