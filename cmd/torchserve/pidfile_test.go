@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // sleeper makes this test binary a process that does nothing, when it is run anew.
@@ -111,10 +113,7 @@ func TestPIDFileRead(t *testing.T) {
 		theirs := filepath.Join(dir, filepath.Base(own(t)))
 		program, err := os.ReadFile(own(t))
 		require.NoError(t, err)
-		syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-		err = os.WriteFile(theirs, program, 0o755)
-		syscall.ForkLock.RUnlock()
-		require.NoError(t, err)
+		procgrouptest.Program(t, theirs, program)
 		require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 		cmd := exec.Command(theirs, "--foreground")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

@@ -4,13 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/backend"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // program writes a shell script that stands for an interpreter and counts how
@@ -20,9 +20,7 @@ func program(t *testing.T, body string) (path, runs string) {
 	dir := t.TempDir()
 	path, runs = filepath.Join(dir, "python"), filepath.Join(dir, "runs")
 	script := "#!/bin/sh\necho run >> " + runs + "\n" + body + "\n"
-	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-	defer syscall.ForkLock.RUnlock()
-	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
+	procgrouptest.Program(t, path, script)
 	return path, runs
 }
 

@@ -4,11 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // named makes accelerators of ids and names that alternate.
@@ -147,9 +148,7 @@ func FuzzVisible(f *testing.F) {
 // script writes a vendor's tool that does what a shell script says.
 func script(t *testing.T, dir, name, text string) {
 	t.Helper()
-	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-	defer syscall.ForkLock.RUnlock()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o700))
+	procgrouptest.Program(t, filepath.Join(dir, name), "#!/bin/sh\n"+text)
 }
 
 // environ is an environment whose PATH begins with a folder of tools.

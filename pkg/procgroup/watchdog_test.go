@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/procgroup"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // TestMain makes this program a server, too, that starts a watched group.
@@ -98,7 +99,7 @@ func TestWatchdog(t *testing.T) {
 		}
 		require.NoError(t, s.Process.Kill())
 		for _, pid := range s.group {
-			assert.Eventually(t, func() bool { return ended(pid) }, time.Minute, time.Millisecond, pid)
+			assert.Eventually(t, func() bool { return procgrouptest.Ended(pid) }, time.Minute, time.Millisecond, pid)
 		}
 		assert.Error(t, s.Wait())
 	})
@@ -110,15 +111,9 @@ func TestWatchdog(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "dismissed\n", line)
 		for _, pid := range s.group {
-			assert.Eventually(t, func() bool { return ended(pid) }, time.Minute, time.Millisecond, pid)
+			assert.Eventually(t, func() bool { return procgrouptest.Ended(pid) }, time.Minute, time.Millisecond, pid)
 		}
 		s.tell()
 		assert.NoError(t, s.Wait())
 	})
-}
-
-// ended reports whether a process that is nobody's child here has ended.
-func ended(pid int) bool {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err != nil || strings.Contains(string(text), ") Z ")
 }

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 	"github.com/torchserve-go/torchserve/pkg/pydeps"
 )
 
@@ -329,11 +329,5 @@ func TestEnd(t *testing.T) {
 // assertEnded waits for the end of a process that is nobody's child here.
 func assertEnded(t *testing.T, pid int) {
 	t.Helper()
-	assert.Eventually(t, func() bool {
-		text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-		if err != nil {
-			return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
-		}
-		return strings.Contains(string(text), ") Z ")
-	}, time.Minute, time.Millisecond)
+	assert.Eventually(t, func() bool { return procgrouptest.Ended(pid) }, time.Minute, time.Millisecond)
 }

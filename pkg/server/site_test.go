@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -22,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/torchserve-go/torchserve/pkg/config"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 	"github.com/torchserve-go/torchserve/pkg/server"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
@@ -51,8 +51,8 @@ func newSite(t *testing.T, lines ...string) *site {
 		"inference_address=http://127.0.0.1:0", "management_address=http://localhost:0", "metrics_address=http://0.0.0.0:0",
 		"python=bin/python3", "enable_model_api=true",
 	}}
-	s.file("bin/python3", "#!/bin/sh\necho 3 14 "+os.Args[0]+"\n") // it says who it is, and is not asked again
-	require.NoError(t, os.Chmod(s.path("bin/python3"), 0o700))
+	s.mkdir("bin")
+	procgrouptest.Program(t, s.path("bin/python3"), "#!/bin/sh\necho 3 14 "+os.Args[0]+"\n") // it says who it is, and is not asked again
 	s.lines = append(s.lines, lines...)
 	s.deps = server.Deps{
 		Version: version, Stdout: s.out, Stderr: s.out,
@@ -73,8 +73,6 @@ func (s *site) mkdir(name string) string {
 func (s *site) file(name, text string) {
 	s.t.Helper()
 	s.mkdir(filepath.Dir(name))
-	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-	defer syscall.ForkLock.RUnlock()
 	require.NoError(s.t, os.WriteFile(s.path(name), []byte(text), 0o600))
 }
 

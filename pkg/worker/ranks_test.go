@@ -19,6 +19,7 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/fault"
 	"github.com/torchserve-go/torchserve/pkg/job"
 	"github.com/torchserve-go/torchserve/pkg/model"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 	"github.com/torchserve-go/torchserve/pkg/worker"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
@@ -63,7 +64,7 @@ func nothingLeft(t *testing.T, cfg worker.Config, out *logs, ranks int) {
 	pids := out.pids(t)
 	assert.Len(t, pids, ranks)
 	for _, pid := range pids {
-		assert.Eventually(t, func() bool { return hasEnded(pid) }, 10*time.Second, time.Millisecond, "rank %s", pid)
+		assert.Eventually(t, func() bool { return procgrouptest.Ended(number(t, pid)) }, 10*time.Second, time.Millisecond, "rank %s", pid)
 	}
 	left, err := os.ReadDir(cfg.Launch.SocketDir)
 	require.NoError(t, err)
@@ -293,13 +294,15 @@ func TestRankIsLost(t *testing.T) {
 		require.NoError(t, w.Start(t.Context()))
 		ranks := out.pids(t)
 		require.Len(t, ranks, 2)
-		require.NoError(t, syscall.Kill(parent(t, ranks[0]), syscall.SIGKILL))
+		above := procgrouptest.Parent(number(t, ranks[0]))
+		require.Positive(t, above)
+		require.NoError(t, syscall.Kill(above, syscall.SIGKILL))
 		<-w.Done()
 		require.NoError(t, w.Stop(t.Context()))
 		nothingLeft(t, cfg, out, 2)
 		for _, m := range out.of(t, worker.LogModel) {
 			if child, ok := strings.CutPrefix(m, "forked "); ok {
-				assert.Eventually(t, func() bool { return hasEnded(child) }, 10*time.Second, time.Millisecond)
+				assert.Eventually(t, func() bool { return procgrouptest.Ended(number(t, child)) }, 10*time.Second, time.Millisecond)
 			}
 		}
 	})
@@ -342,17 +345,6 @@ func TestRankIsLost(t *testing.T) {
 		sent.Wait()
 		assert.Equal(t, fault.Busy, fault.KindOf(workertest.Failure(t, streams[0])))
 	})
-}
-
-// parent returns the process that started another.
-func parent(t *testing.T, pid string) int {
-	t.Helper()
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	fields := strings.Fields(rest)
-	require.Greater(t, len(fields), 1)
-	return number(t, fields[1])
 }
 
 func number(t *testing.T, text string) int {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/torchserve-go/torchserve/pkg/fault"
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 	"github.com/torchserve-go/torchserve/pkg/worker"
 	"github.com/torchserve-go/torchserve/pkg/worker/workertest"
 )
@@ -270,18 +271,8 @@ func TestStop(t *testing.T) {
 			}
 		}
 		require.NotEmpty(t, child)
-		assert.Eventually(t, func() bool { return hasEnded(child) }, 10*time.Second, time.Millisecond)
+		assert.Eventually(t, func() bool { return procgrouptest.Ended(number(t, child)) }, 10*time.Second, time.Millisecond)
 	})
-}
-
-// hasEnded reports whether a process is gone, or waits to be buried.
-func hasEnded(pid string) bool {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return true
-	}
-	_, state, _ := strings.Cut(string(stat), ") ")
-	return strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
 }
 
 // freePort returns a TCP port that was free a moment ago.

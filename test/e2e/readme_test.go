@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 	"github.com/torchserve-go/torchserve/test/e2e/e2etest"
 )
 
@@ -75,10 +75,7 @@ func TestREADME(t *testing.T) {
 func TestRun(t *testing.T) {
 	t.Parallel()
 	stub := filepath.Join(t.TempDir(), "torchserve")
-	syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-	err := os.WriteFile(stub, []byte("#!/bin/sh\necho \"SERVER $*\"\n"), 0o700)
-	syscall.ForkLock.RUnlock()
-	require.NoError(t, err)
+	procgrouptest.Program(t, stub, "#!/bin/sh\necho \"SERVER $*\"\n")
 	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", "run"), stub)
 	printed, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", printed)

@@ -120,15 +120,6 @@ func look(pid int) Process {
 	return Process{PID: pid, Args: words(proc(pid, "cmdline")), Environ: words(proc(pid, "environ"))}
 }
 
-// parent returns the number of the process that a process is a child of, 0 if there
-// is no such process.
-func parent(pid int) (number int) {
-	stat, _ := os.ReadFile(proc(pid, "stat"))
-	_, fields, _ := strings.Cut(string(stat), ") ")           // behind its name
-	_, _ = fmt.Sscanf(fields, "%1s %d", new(string), &number) // state, parent
-	return number
-}
-
 // proc returns the path of a file about a process.
 func proc(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // Patient lets the test wait longer for a server whose workers import torch.
@@ -36,7 +38,7 @@ func (s *Site) frontend(command int) int {
 	all := s.Processes()
 	isJava := func(p Process) bool { return filepath.Base(p.Args[0]) == "java" }
 	at := slices.IndexFunc(all, func(p Process) bool {
-		above := parent(p.PID)
+		above := procgrouptest.Parent(p.PID)
 		return isJava(p) && !slices.ContainsFunc(all, func(other Process) bool { return other.PID == above && isJava(other) })
 	})
 	require.GreaterOrEqual(s.t, at, 0, "no Java process among %v", all)

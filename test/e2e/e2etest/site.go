@@ -11,11 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/torchserve-go/torchserve/pkg/procgroup/procgrouptest"
 )
 
 // patience bounds every waiting for the program; nothing good takes as long.
@@ -79,9 +80,7 @@ func Tool(name, text string) Option {
 		dir := filepath.Join(filepath.Dir(s.Dir), "tools")
 		require.NoError(s.t, os.MkdirAll(dir, 0o755))
 		s.env = append(s.env, fmt.Sprintf("PATH=%s%c%s", dir, filepath.ListSeparator, searchPath()))
-		syscall.ForkLock.RLock() // a process that starts meanwhile would hold the file open, and it could not be run
-		defer syscall.ForkLock.RUnlock()
-		require.NoError(s.t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755))
+		procgrouptest.Program(s.t, filepath.Join(dir, name), text)
 	}
 }
 
