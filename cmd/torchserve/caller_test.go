@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,15 +59,41 @@ type elsewhere struct {
 	base string
 }
 
-func serveRoutes(t *testing.T, routes map[string]http.HandlerFunc) elsewhere {
-	t.Helper()
+func handlerOf(routes map[string]http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range routes {
 		mux.HandleFunc(pattern, h)
 	}
-	s := httptest.NewServer(mux)
+	return mux
+}
+
+func serveRoutes(t *testing.T, routes map[string]http.HandlerFunc) elsewhere {
+	t.Helper()
+	s := httptest.NewServer(handlerOf(routes))
 	t.Cleanup(s.Close)
-	return elsewhere{place{env: map[string]string{addressVariable: s.URL, managementVariable: s.URL}}, s.URL}
+	return at(s.URL)
+}
+
+func at(address string) elsewhere {
+	return elsewhere{place{env: map[string]string{addressVariable: address, managementVariable: address}}, address}
+}
+
+// serveSocket serves as serveRoutes does, on a Unix socket: the metrics are looked for
+// there, too, and not at the usual port, where somebody else's server may be.
+func serveSocket(t *testing.T, routes map[string]http.HandlerFunc) elsewhere {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ts") //nolint:usetesting // t.TempDir's path may be too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	path := filepath.Join(dir, "s")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
+	require.NoError(t, err)
+	s := httptest.NewUnstartedServer(handlerOf(routes))
+	require.NoError(t, s.Listener.Close())
+	s.Listener = l
+	s.Start()
+	t.Cleanup(s.Close)
+	return at("unix:" + path)
 }
 
 func says(status int, body string) http.HandlerFunc {
@@ -254,7 +281,7 @@ func TestStatus(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := serveRoutes(t, routes(c.status, c.health))
+			s := serveSocket(t, routes(c.status, c.health))
 			got := s.call(t, "status")
 			assert.Equal(t, c.code, got.code)
 			assert.Empty(t, got.stderr)
@@ -271,10 +298,10 @@ func TestStatus(t *testing.T) {
 		t.Parallel()
 		all := routes(200, "Healthy")
 		all["GET /models"] = says(400, `{"type":"InvalidKeyException","message":"no key"}`)
-		got := serveRoutes(t, all).call(t, "status", "--json")
+		got := serveSocket(t, all).call(t, "status", "--json")
 		assert.Equal(t, exitFailed, got.code)
 		assert.Contains(t, got.stdout, `"error": "no key"`)
-		got = serveRoutes(t, all).call(t, "status")
+		got = serveSocket(t, all).call(t, "status")
 		assert.Equal(t, exitFailed, got.code)
 		assert.Contains(t, got.stdout, "Server      ready\n")
 		assert.Contains(t, got.stderr, "torchserve: error: no key\n")
