@@ -241,7 +241,7 @@ func TestDeath(t *testing.T) {
 	t.Run("SCH-038 a batch that could not be sent keeps its place before a full queue", func(t *testing.T) {
 		s := base()
 		s.QueueSize = 2
-		s.Batching = model.Batching{Size: 2}
+		s.Batching = model.Batching{Size: 2, Delay: time.Second} // nobody takes one alone
 		tm := &team{}
 		gate := make(chan struct{})
 		tm.answer = func(f *fake, jobs []*job.Job) error {
