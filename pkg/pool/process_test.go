@@ -198,10 +198,14 @@ func TestKilledUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	killed := 0
 	for range 3 {
 		before := answered.Load()
-		require.Eventually(t, func() bool { return p.Ready() && answered.Load() > before+200 }, time.Minute, time.Millisecond)
-		signal(t, p, 1, syscall.SIGKILL)
+		require.Eventually(t, func() bool { // its death may not have been noticed yet
+			pid := p.Status().Workers[1].PID
+			return pid > 0 && pid != killed && p.Ready() && answered.Load() > before+200
+		}, time.Minute, time.Millisecond)
+		killed = signal(t, p, 1, syscall.SIGKILL)
 	}
 	require.Eventually(t, p.Ready, time.Minute, time.Millisecond)
 	close(stop)
