@@ -179,7 +179,7 @@ func TestRanks(t *testing.T) {
 	t.Run("over TCP", func(t *testing.T) {
 		t.Parallel()
 		cfg, _ := parallel(t, model.Tensor, 2, workertest.Script{Infer: []workertest.Action{{Meet: true}}})
-		cfg.Launch.TCP, cfg.Port = true, freePort(t)
+		cfg.Launch.TCP, cfg.Port = true, freePorts(t, 2) // one for each rank
 		serves(t, workertest.Started(t, worker.New(cfg)))
 	})
 	t.Run("start and stop, again and again", func(t *testing.T) {

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ func TestStart(t *testing.T) {
 	t.Run("over TCP", func(t *testing.T) {
 		t.Parallel()
 		cfg := workertest.Config(t, workertest.Behaving(t, workertest.Echoes))
-		cfg.Launch.TCP, cfg.Port = true, freePort(t)
+		cfg.Launch.TCP, cfg.Port = true, freePorts(t, 1)
 		serves(t, workertest.Started(t, worker.New(cfg)))
 	})
 	t.Run("WRK-053 nothing is sent before the process says that it listens", func(t *testing.T) {
@@ -275,15 +276,27 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// freePort returns a TCP port that was free a moment ago.
-func freePort(t *testing.T) int {
+// freePorts returns the first of n TCP ports in a row that were free a moment ago.
+// They lie below those that the system gives to whoever asks for any.
+func freePorts(t *testing.T, n int) (first int) {
 	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	n, err := strconv.Atoi(port)
-	require.NoError(t, err)
-	return n
+	const lowest, highest = 20000, 32000
+	for range 100 {
+		first = lowest + rand.IntN(highest-lowest)
+		if areFree(first, n) {
+			return first
+		}
+	}
+	require.Fail(t, "no free ports")
+	return 0
+}
+
+func areFree(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil || l.Close() != nil {
+			return false
+		}
+	}
+	return true
 }
