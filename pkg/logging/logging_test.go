@@ -287,7 +287,7 @@ func TestRun(t *testing.T) {
 		go func() { ended <- b.Run(ctx) }()
 		log := b.Logger(logging.ModelServer, logging.MainThread)
 		log.Info().Msg("first")
-		assert.Eventually(t, func() bool { return strings.Contains(b.read(t, "ts_log.log"), "first\n") }, eventually, tick)
+		assert.Eventually(t, func() bool { return b.has("ts_log.log", "first\n") }, eventually, tick)
 		log.Info().Msg("last")
 		cancel()
 		require.NoError(t, <-ended)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -98,6 +99,13 @@ func newBench(t testing.TB, change func(cfg *logging.Config)) *bench {
 func (b *bench) end(t *testing.T) {
 	t.Helper()
 	require.NoError(t, b.Close())
+}
+
+// has reports whether a file has a text; it may not be there, as between two of the
+// name when one is rolled.
+func (b *bench) has(name, text string) bool {
+	content, err := os.ReadFile(filepath.Join(b.dir, name))
+	return err == nil && strings.Contains(string(content), text)
 }
 
 func (b *bench) read(t *testing.T, name string) string {

@@ -41,7 +41,7 @@ func newRoller(t *testing.T, change func(cfg *logging.Config)) *roller {
 func (r *roller) write(t *testing.T, text string) {
 	t.Helper()
 	r.log.Error().Msg(text)
-	require.Eventually(t, func() bool { return strings.Contains(r.read(t, "ts_log.log"), text) }, eventually, tick)
+	require.Eventually(t, func() bool { return r.has("ts_log.log", text) }, eventually, tick)
 }
 
 // unpack waits for an archive and returns its content.
