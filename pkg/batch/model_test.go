@@ -77,7 +77,7 @@ func (m *machine) step(t *testing.T) {
 	case n < 14:
 		m.put(t)
 	case n < 17:
-		<-time.NewTimer(time.Duration(m.dice.IntN(30)) * time.Millisecond).C
+		<-time.NewTimer(time.Duration(1+m.dice.IntN(30)) * time.Millisecond).C
 		synctest.Wait()
 	case n < 18:
 		m.abandon()

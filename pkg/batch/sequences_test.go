@@ -48,8 +48,14 @@ func refused(t *testing.T, err error) {
 	assert.Equal(t, fault.Busy, fault.KindOf(err))
 }
 
-// pass lets virtual time go by.
-func pass(d time.Duration) { <-time.NewTimer(d).C }
+// pass lets virtual time pass. Go 1.26 runs a timer of a bubble that is due at
+// once on the goroutine that asks for it, and its race detector does not survive
+// two at a time (mended in Go 1.27): there is none for no time.
+func pass(d time.Duration) {
+	if d > 0 {
+		<-time.NewTimer(d).C
+	}
+}
 
 func taken(t *testing.T, l batch.Line, size int) []*job.Job {
 	t.Helper()

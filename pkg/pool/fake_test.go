@@ -193,10 +193,8 @@ func (f *fake) boot(ctx context.Context, died <-chan struct{}, n int) error {
 	if _, err := f.machine.Move(worker.Started); err != nil {
 		return err
 	}
-	timer := time.NewTimer(f.team.load)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-after(f.team.load):
 	case <-died:
 		return errors.New("died while loading")
 	case <-ctx.Done():
@@ -236,8 +234,6 @@ func (f *fake) Exchange(jobs []*job.Job) error {
 
 // finish answers jobs after some work, unless the process ends before.
 func (f *fake) finish(jobs []*job.Job, work time.Duration, died, interrupt <-chan struct{}) error {
-	timer := time.NewTimer(work)
-	defer timer.Stop()
 	select {
 	case <-died:
 	case <-interrupt:
@@ -250,7 +246,7 @@ func (f *fake) finish(jobs []*job.Job, work time.Duration, died, interrupt <-cha
 			}
 			return reason
 		}
-	case <-timer.C:
+	case <-after(work):
 		for _, j := range jobs {
 			j.Deliver(job.Reply{Status: 200, Body: []byte(f.name())})
 		}
@@ -291,10 +287,8 @@ func (f *fake) Stop(ctx context.Context) error {
 	f.died = nil
 	f.mu.Unlock()
 	if running {
-		polite := time.NewTimer(f.team.polite)
-		defer polite.Stop()
 		select {
-		case <-polite.C:
+		case <-after(f.team.polite):
 		case <-ctx.Done():
 		}
 	}

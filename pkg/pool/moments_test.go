@@ -146,7 +146,7 @@ func story(t *testing.T, p *pool.Pool, tm *team, happens event, at time.Duration
 	happen := sync.OnceFunc(func() {
 		go func() {
 			defer close(over)
-			<-time.NewTimer(max(at, 0)).C
+			<-after(at)
 			happens(p, tm, t.Context(), clients)
 		}()
 	})
@@ -157,7 +157,7 @@ func story(t *testing.T, p *pool.Pool, tm *team, happens event, at time.Duration
 	}
 	accepted := make([]bool, len(clients))
 	for i, wait := range []time.Duration{10 * time.Second, time.Second, 11 * time.Second} {
-		<-time.NewTimer(wait).C
+		<-after(wait)
 		clients[i].job.Created = time.Now()
 		accepted[i] = p.Submit(t.Context(), clients[i].job) == nil
 	}

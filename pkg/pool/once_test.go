@@ -80,8 +80,9 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 		}
 		switch dice.IntN(20) {
 		case 0:
-			c.job.Abandon()
-			abandoned = append(abandoned, c)
+			if c.job.Abandon() || c.job.Abandoned() { // or it was answered before
+				abandoned = append(abandoned, c)
+			}
 		case 1:
 			leavers.Go(func() {
 				<-time.NewTimer(50 * time.Millisecond).C
