@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import random
+import sys
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import frontend
@@ -132,8 +133,13 @@ def test_two_commands_in_one_read_are_two_commands() -> None:
 
 
 @pytest.mark.parametrize("piece", [1 << 20, 60_001])
-@pytest.mark.parametrize("size", [65_000, 65_536, 65_537, 1 << 20])
-def test_large_values_arrive_whole_and_belong_to_the_receiver(size: int, piece: int) -> None:
+@pytest.mark.parametrize("size", [16_000, 16_384, 16_385, 65_000, 65_536, 65_537, 1 << 20])
+@pytest.mark.parametrize("python", ["usual", "without ctypes"])
+def test_large_values_arrive_whole_and_belong_to_the_receiver(
+    size: int, piece: int, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if python == "without ctypes":
+        monkeypatch.setitem(sys.modules, "ctypes", None)
     value = bytes(random.Random(size).getrandbits(8) for _ in range(1000)) * (size // 1000 + 1)
     batch = [frontend.body(value[:size], at=at, name="x" * 70_000) for at in (1, 2)]
     source = reader(frontend.infer_command(*batch) + frontend.infer_command(), piece)

@@ -85,7 +85,7 @@ class Reader:
             stream, like socket.recv_into.
     """
 
-    _SIZE = 1 << 16
+    _SIZE = 1 << 14  # what is read here of a large field is copied once more
 
     def __init__(self, receive_into: Callable[[memoryview], int]) -> None:
         self._receive_into = receive_into
@@ -219,7 +219,7 @@ class Reader:
 
     def _rest_of(self, size: int) -> bytearray:
         """Read bytes that have not all come yet; they are received where they stay."""
-        field = bytearray(size)
+        field = _unfilled(size)
         done = self._end - self._at
         field[:done] = self._buffer[self._at : self._end]
         self._at = self._end
@@ -245,6 +245,19 @@ class Reader:
         if not got:
             raise Disconnected
         return got
+
+
+def _unfilled(size: int) -> bytearray:
+    """Return a bytearray whose bytes are not zeroed, as bytearray(size) does, for one who fills it at once."""
+    try:
+        import ctypes  # late: it is not loaded where no field is large
+    except ImportError:  # a Python that was built without libffi
+        return bytearray(size)
+    create = ctypes.pythonapi.PyByteArray_FromStringAndSize
+    create.restype = ctypes.py_object
+    create.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
+    made: bytearray = create(None, size)
+    return made
 
 
 def response(code: int, message: str, items: Iterable[Item]) -> List[Buffer]:
