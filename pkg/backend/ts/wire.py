@@ -12,6 +12,7 @@ raw bytes, END the length -1, which closes a list in place of its next element's
 
 from __future__ import annotations
 
+import functools
 import struct
 from typing import Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -219,7 +220,7 @@ class Reader:
 
     def _rest_of(self, size: int) -> bytearray:
         """Read bytes that have not all come yet; they are received where they stay."""
-        field = _unfilled(size)
+        field = self._unfilled(size) if size > self._SIZE else bytearray(size)
         done = self._end - self._at
         field[:done] = self._buffer[self._at : self._end]
         self._at = self._end
@@ -227,6 +228,16 @@ class Reader:
             while done < size:
                 done += self._received(view[done:])
         return field
+
+    @functools.cached_property
+    def _unfilled(self) -> Callable[[int], bytearray]:
+        """What makes a bytearray of a size without zeroing its bytes, which bytearray does, for one who fills it."""
+        try:
+            import ctypes  # late: it is not loaded before a field is large
+        except ImportError:  # a Python that was built without libffi
+            return bytearray
+        kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize_t)
+        return functools.partial(kind(("PyByteArray_FromStringAndSize", ctypes.pythonapi)), None)
 
     def _more(self, at: int, need: int) -> int:
         """Receive until need bytes, a few, from at on are there, and return where they begin now."""
@@ -245,19 +256,6 @@ class Reader:
         if not got:
             raise Disconnected
         return got
-
-
-def _unfilled(size: int) -> bytearray:
-    """Return a bytearray whose bytes are not zeroed, as bytearray(size) does, for one who fills it at once."""
-    try:
-        import ctypes  # late: it is not loaded where no field is large
-    except ImportError:  # a Python that was built without libffi
-        return bytearray(size)
-    create = ctypes.pythonapi.PyByteArray_FromStringAndSize
-    create.restype = ctypes.py_object
-    create.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
-    made: bytearray = create(None, size)
-    return made
 
 
 def response(code: int, message: str, items: Iterable[Item]) -> List[Buffer]:
