@@ -10,16 +10,14 @@ import (
 	"github.com/torchserve-go/torchserve/pkg/job"
 )
 
-func after(d time.Duration) { <-time.NewTimer(d).C }
-
 func TestWaits(t *testing.T) {
 	t.Run("of a queue: from the arrival of a job until a worker has it", virtually(func(t *testing.T) {
 		q := batch.NewQueue(5)
 		assert.Zero(t, q.Waits())
 		put(t, q, "a")
-		after(time.Second)
+		pass(time.Second)
 		b := put(t, q, "b")[0]
-		after(2 * time.Second)
+		pass(2 * time.Second)
 		collect(t, q, batch.Limits{Size: 1})
 		assert.Equal(t, batch.Waits{Over: batch.Waited{Jobs: 1, Sum: 3 * time.Second}, Since: b.Created}, q.Waits())
 		collect(t, q, batch.Limits{Size: 1})
@@ -37,20 +35,20 @@ func TestWaits(t *testing.T) {
 		of(t, s, "a", "a2")
 		first := taken(t, l, 4)
 		assert.Equal(t, batch.Waits{Over: batch.Waited{Jobs: 1}}, s.Waits(), "a2 waits, but for no worker")
-		after(time.Second)
+		pass(time.Second)
 		answered := time.Now()
 		answer(l, first)
 		assert.Equal(t, answered, s.Waits().Since)
-		after(time.Second)
+		pass(time.Second)
 		taken(t, l, 4)
 		assert.Equal(t, batch.Waits{Over: batch.Waited{Jobs: 2, Sum: time.Second}}, s.Waits())
 	}))
 	t.Run("of sequences: the one that has waited longest, with jobs of none", virtually(func(t *testing.T) {
 		s := batch.NewSequences(anyLimits())
 		a := of(t, s, "a", "a1")
-		after(time.Second)
+		pass(time.Second)
 		loose := of(t, s, "", "loose")
-		after(time.Second)
+		pass(time.Second)
 		assert.Equal(t, a.Created, s.Waits().Since, "though no worker is there")
 		l := s.Line()
 		assert.Equal(t, []string{"loose"}, names(taken(t, l, 1)))

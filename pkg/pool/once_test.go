@@ -66,7 +66,7 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	t.Helper()
 	_, err := p.Scale(t.Context(), model.Workers{Min: 2, Max: 4})
 	require.NoError(t, err)
-	var accepted, abandoned []*client
+	var accepted, abandoned, late []*client
 	var leavers sync.WaitGroup
 	defer leavers.Wait()
 	for i := range 400 {
@@ -80,8 +80,10 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 		}
 		switch dice.IntN(20) {
 		case 0:
-			if c.job.Abandon() || c.job.Abandoned() { // or it was answered before
+			if c.job.Abandon() || c.job.Abandoned() {
 				abandoned = append(abandoned, c)
+			} else { // a worker without work to do was faster
+				late = append(late, c)
 			}
 		case 1:
 			leavers.Go(func() {
@@ -105,6 +107,9 @@ func rush(t *testing.T, p *pool.Pool, tm *team, dice *rand.Rand) {
 	}
 	for _, c := range abandoned {
 		assert.Zero(t, c.answers(), "answers of %s, which its client gave up", c.job.ID)
+	}
+	for _, c := range late {
+		assert.LessOrEqual(t, c.answers(), 1, "answers of %s, which its client gave up too late", c.job.ID)
 	}
 }
 
